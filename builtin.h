@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The commands. To add one called "foo":
+//
+// 1. write builtin-foo.c with one exported function cmd_foo(argc, argv) and its
+//    option table inside; argv[0] is "foo"; return the exit status;
+// 2. declare it below;
+// 3. add it to the sorted table in main.c and builtin-foo.o to the Makefile;
+// 4. describe it in docs/man/kvik-foo.1 (a test compares that with -h);
+// 5. test it in tests/cli/.
+#ifndef KVIK_BUILTIN_H
+#define KVIK_BUILTIN_H
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+};
+
+// The table of main.c, ended by a NULL name.
+extern const struct command commands[];
+
+int cmd_help(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From an address to the device register behind it.
+//
+// Regions are added by the main thread while the vCPUs are stopped; accesses run
+// lock-free to the region and take the device's lock around its handler.
+#ifndef KVIK_BUS_H
+#define KVIK_BUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util.h"
+
+struct io_region;
+
+struct bus {
+	struct io_region **regions; // sorted by base
+	unsigned count;
+	unsigned capacity;
+};
+
+void bus_init(struct bus *bus);
+void bus_exit(struct bus *bus); // does not free the regions' devices
+
+// Returns 0, or -EEXIST (with a message) when the region is empty, wraps or
+// overlaps another; -ENOMEM.
+int bus_add(struct bus *bus, struct io_region *region) MUST_CHECK;
+
+// One access of @len bytes (1, 2, 4 or 8), @data in the guest's byte order
+// (little-endian). An access that a device does not take (its size, its
+// alignment) reads as zero or is ignored. Returns 0, or -ENXIO when nothing lives
+// at @addr: then a read has set @data to zero. vCPU threads.
+int bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len) MUST_CHECK;
+int bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len) MUST_CHECK;
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Disk images on the host: asynchronous requests on a raw file or block device.
+//
+// A disk belongs to one loop: submit on its thread, completions run on it. Every
+// request completes exactly once, with 0 or -errno. Never sees a virtqueue.
+#ifndef KVIK_DISK_H
+#define KVIK_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "util.h"
+
+struct disk;
+struct disk_config;
+struct loop;
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES, DISK_OP_COUNT };
+
+// Caller's storage, unchanged by the caller until done() was called.
+struct disk_request {
+	enum disk_op op;
+	uint64_t offset_bytes;
+	uint64_t len_bytes; // for read and write: the sum of the iovecs
+	const struct iovec *iov;
+	unsigned iov_count;
+	bool unmap; // DISK_WRITE_ZEROES: may deallocate
+	// @error 0 or -errno. All bytes were transferred when it is 0.
+	void (*done)(struct disk_request *request, int error);
+};
+
+struct disk_info {
+	uint64_t size_bytes; // a multiple of 512: a file's partial last sector is left out
+	uint32_t block_bytes;   // logical block size
+	uint32_t physical_block_bytes;
+	uint32_t optimal_io_bytes; // 0: unknown
+	bool read_only;
+	bool can_discard;
+};
+
+// Opens @config->path and checks what it is (a regular file or block device, not
+// a qcow2 image). Returns 0 or -errno after a message. Main thread.
+int disk_open(struct disk **disk, const struct disk_config *config) MUST_CHECK;
+const struct disk_info *disk_info(const struct disk *disk);
+
+// Attaches the disk to its loop before the first submit; loop thread or loop not
+// running. disk_detach() waits for requests in flight (their done() runs).
+int disk_attach(struct disk *disk, struct loop *loop) MUST_CHECK;
+void disk_detach(struct disk *disk);
+// Waits until no request is in flight; completions have run. Loop thread.
+void disk_drain(struct disk *disk);
+
+// Starts a request; errors arrive by done(), possibly before this returns. A range
+// beyond the end is -EINVAL; a write to a read-only disk -EROFS.
+void disk_submit(struct disk *disk, struct disk_request *request);
+
+// Detached only. Flushes nothing: a guest's flush is the guest's business.
+void disk_close(struct disk *disk);
+
+#endif

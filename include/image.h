@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Kernel images: what a file is, and how it is laid into guest RAM.
+//
+// image_open() recognises the kind from the contents (never from the name),
+// unpacks gzip and EFI zboot wrappers, and checks every header field against the
+// file; nothing in a file is trusted. Main thread.
+#ifndef KVIK_IMAGE_H
+#define KVIK_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util.h"
+
+struct memory;
+
+enum image_arch { IMAGE_ARCH_RISCV64, IMAGE_ARCH_ARM64, IMAGE_ARCH_X86_64, IMAGE_ARCH_COUNT };
+const char *image_arch_name(enum image_arch arch); // "riscv64", "arm64", "x86-64"
+
+enum image_kind {
+	IMAGE_KIND_RISCV_IMAGE, // Documentation/arch/riscv/boot-image-header.rst
+	IMAGE_KIND_ARM64_IMAGE, // Documentation/arch/arm64/booting.rst
+	IMAGE_KIND_BZIMAGE,     // Documentation/arch/x86/boot.rst
+	IMAGE_KIND_ELF,
+	IMAGE_KIND_COUNT
+};
+
+// A kernel in host memory, unpacked. @data is owned by the image.
+struct image {
+	enum image_kind kind;
+	enum image_arch arch;
+	const char *wrapper;   // how it was packed: "gzip", "zboot gzip", ...; or NULL
+	uint8_t *data;
+	size_t size_bytes;
+	uint64_t text_offset;  // Image: from the start of RAM, per its header
+	uint64_t memory_bytes; // Image: whole footprint, BSS included
+	char *path;
+};
+
+// Where it was put.
+struct image_placement {
+	uint64_t entry_gpa;
+	uint64_t start_gpa; // lowest byte of its footprint
+	uint64_t end_gpa;   // first byte after its footprint, BSS included
+};
+
+// Reads, unpacks and checks the kernel at @path. Returns 0, or -errno after one
+// message that names the path, what is wrong and what would help. An image of any
+// known architecture is accepted; the caller checks that it can run it.
+int image_open(struct image *image, const char *path) MUST_CHECK;
+void image_close(struct image *image);
+
+// For the fuzzer and the tests: the same on bytes already in memory (copied).
+int image_parse(struct image *image, const char *name, const void *data, size_t size_bytes)
+	MUST_CHECK;
+
+// Copies the image into RAM: an Image at @ram_base + text_offset, an ELF at its
+// physical addresses (@ram_base is where its first segment goes if the segments
+// lie below RAM). Zeroes the BSS. Returns 0 or -errno with a message.
+int image_load(const struct image *image, struct memory *mem, uint64_t ram_base,
+	       struct image_placement *placement) MUST_CHECK;
+
+// Reads a whole file into memory the caller frees (initrd); at most @max_bytes.
+int image_read_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
+	MUST_CHECK;
+
+#endif

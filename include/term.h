@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The guest's console on kvik's stdin and stdout.
+//
+// Output goes from any thread into a bounded ring that the main loop drains, so a
+// slow reader never blocks a vCPU: the device sees how much was taken and holds
+// back. Input is read only while the device has room. On a terminal, raw mode and
+// the escape key (Ctrl-a x ends the VM, Ctrl-a Ctrl-a sends the key, Ctrl-a h
+// lists the keys); the terminal is restored on every way out, crashes included.
+#ifndef KVIK_TERM_H
+#define KVIK_TERM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util.h"
+
+struct loop;
+struct term;
+
+// The device that the console is connected to. Callbacks run on the main loop and
+// may take the device's lock.
+struct term_frontend {
+	// Bytes from the user; returns how many were taken. The rest is offered again
+	// after term_input_ready().
+	size_t (*input)(void *opaque, const uint8_t *data, size_t len);
+	// Room in the output ring after term_write() took less than all.
+	void (*output_ready)(void *opaque);
+	// The terminal's size changed; may be NULL.
+	void (*resized)(void *opaque, unsigned columns, unsigned rows);
+	void *opaque;
+};
+
+struct term_events {
+	void (*quit)(void *opaque); // the user pressed Ctrl-a x; main loop
+	void *opaque;
+};
+
+// Uses descriptors @in_fd and @out_fd (not closed by it; -1: none). Main thread.
+int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
+		struct term_events events) MUST_CHECK;
+// Puts a terminal into raw mode and starts reading. Main thread.
+int term_start(struct term *term) MUST_CHECK;
+// Connects the device; main thread, before term_start().
+void term_connect(struct term *term, const struct term_frontend *frontend);
+// Restores the terminal and writes out what is left: up to @timeout_ms for a
+// reader that does not read. Main thread, loop not running.
+void term_stop(struct term *term, unsigned timeout_ms);
+void term_free(struct term *term);
+
+// Takes up to @len bytes of console output and returns how many. Any thread.
+size_t term_write(struct term *term, const uint8_t *data, size_t len);
+// True when term_write() would take at least one byte. Any thread.
+bool term_writable(struct term *term);
+// The device has room for input again. Any thread.
+void term_input_ready(struct term *term);
+// Non-blocking read of pending input for SBI getchar and DBCN; returns the number
+// of bytes taken. Any thread.
+size_t term_read(struct term *term, uint8_t *data, size_t len);
+
+// Columns and rows; false when it is not a terminal.
+bool term_size(struct term *term, unsigned *columns, unsigned *rows);
+bool term_is_tty(struct term *term);
+// The newest output, at most @size - 1 bytes, cut to whole lines, NUL-terminated.
+size_t term_last_output(struct term *term, char *text, size_t size);
+// True once the guest has printed a line with "Kernel panic - not syncing" since
+// the last term_forget(), which a reset calls.
+bool term_saw_panic(struct term *term);
+void term_forget_panic(struct term *term);
+
+#endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Constructors of the virtio device models. Main thread.
+#ifndef KVIK_VIRTIO_DEVICES_H
+#define KVIK_VIRTIO_DEVICES_H
+
+#include "util.h"
+
+struct disk;
+struct loop;
+struct memory;
+struct term;
+struct virtio_device;
+
+// A block device with a thread of its own. Takes ownership of @disk, also on
+// failure. @name ("blk0") is copied.
+int virtio_blk_create(struct virtio_device **vdev, const char *name, struct memory *mem,
+		      struct disk *disk) MUST_CHECK;
+// A console on @term, which outlives it; runs on @main_loop. It is a frontend of
+// the terminal: it connects itself.
+int virtio_console_create(struct virtio_device **vdev, const char *name, struct memory *mem,
+			  struct loop *main_loop, struct term *term) MUST_CHECK;
+// Entropy from getrandom(); runs on @main_loop.
+int virtio_rng_create(struct virtio_device **vdev, const char *name, struct memory *mem,
+		      struct loop *main_loop) MUST_CHECK;
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Virtqueues: the only code that reads rings (virtio 1.2 chapter 2.6 and 2.7).
+//
+// Theory of operation stands at the head of virtio/queue.c. A virtqueue is set up
+// by the transport while its device is not active, and used by the device's loop
+// thread only from activate to reset.
+#ifndef KVIK_VIRTQUEUE_H
+#define KVIK_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "util.h"
+
+struct memory;
+
+#define VIRTQUEUE_MAX_SIZE 1024 // descriptors
+
+struct virtqueue {
+	// Set by the transport.
+	uint16_t size_max; // what the device offers
+	uint16_t size;     // what the driver chose: a power of two
+	bool ready;
+	uint64_t desc_gpa;
+	uint64_t avail_gpa;
+	uint64_t used_gpa;
+	// From virtqueue_start() on; translated once, never again.
+	struct memory *memory;
+	void *desc;
+	void *avail;
+	void *used;
+	uint16_t last_avail;
+	uint16_t used_idx;
+	uint16_t signalled_used; // used_idx at the last interrupt
+	bool signalled_valid;
+	bool event_idx;
+	bool indirect;
+	bool broken; // nothing more is taken from it until reset
+	const char *why_broken;
+	struct iovec *iov;      // the popped chain; @size + 1 entries
+	uint64_t *iov_gpa;      // where each of them lies
+};
+
+// A chain taken from the ring: host iovecs, device-readable ones first. Valid
+// until the next virtqueue_pop() on the same queue: a device that keeps requests
+// in flight copies them.
+struct virtqueue_chain {
+	uint16_t head;
+	unsigned out_count; // readable by the device
+	unsigned in_count;  // writable by the device
+	struct iovec *out;
+	struct iovec *in;
+	const uint64_t *out_gpa;
+	const uint64_t *in_gpa;
+	uint64_t out_bytes;
+	uint64_t in_bytes;
+};
+
+// Checks size, alignment and that all three parts lie in RAM, then translates
+// them. @features: the negotiated feature bits. Returns 0 or -EINVAL (no message).
+int virtqueue_start(struct virtqueue *vq, struct memory *mem, uint64_t features) MUST_CHECK;
+void virtqueue_stop(struct virtqueue *vq); // back to unused; frees iov
+
+// Takes the next chain. Returns 1; 0 when the ring is empty; -EINVAL when the
+// driver broke the rules: then vq->broken and why_broken are set.
+int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
+
+// Gives a chain back, @written bytes of its writable part filled (marked as
+// written in guest memory by the gpas that the caller passes on). @head must be
+// one that pop returned.
+void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+// Marks the first @written bytes of the segments as written by the host; call it
+// before virtqueue_push().
+void virtqueue_mark_written(struct virtqueue *vq, const struct iovec *in, const uint64_t *in_gpa,
+			    unsigned count, uint64_t written);
+
+// True when the driver wants an interrupt for what was pushed since the last time
+// this said so (virtio 1.2 2.7.10).
+bool virtqueue_should_interrupt(struct virtqueue *vq);
+
+// Switches notifications from the driver off or on (2.7.7). After switching on,
+// returns true when chains have arrived meanwhile: pop again.
+void virtqueue_disable_notify(struct virtqueue *vq);
+bool virtqueue_enable_notify(struct virtqueue *vq);
+
+// Copies between host iovecs and a buffer, from byte @offset of the vector on;
+// returns the number of bytes copied.
+size_t iov_to_buf(const struct iovec *iov, unsigned count, size_t offset, void *buf, size_t len);
+size_t iov_from_buf(const struct iovec *iov, unsigned count, size_t offset, const void *buf,
+		    size_t len);
+size_t iov_total(const struct iovec *iov, unsigned count);
+
+#endif

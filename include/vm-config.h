@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the user asked for: plain values, const after parsing, outlives the VM.
+#ifndef KVIK_VM_CONFIG_H
+#define KVIK_VM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum accel_kind { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
+enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+
+struct disk_config {
+	const char *path;
+	bool read_only;
+	bool direct; // O_DIRECT
+};
+
+// Strings belong to the caller (argv, mostly) and outlive the config.
+struct vm_config {
+	const char *name;         // [A-Za-z0-9._-]{1,64}
+	const char *kernel_path;
+	const char *initrd_path;  // NULL: none
+	const char *params;       // kernel command line from -p; NULL: none
+	const char *dump_dtb_path; // NULL: none
+	uint64_t memory_bytes;
+	unsigned cpus;
+	enum accel_kind accel;
+	enum console_kind console;
+	struct disk_config *disks;
+	unsigned disk_count;
+	bool rng;
+	bool no_defaults; // nothing generated on the kernel command line
+	bool no_reboot;   // a guest reset ends the VM
+	unsigned satp_mode; // riscv: 39, 48 or 57 bits of virtual address
+
+	// For tests of the software engine; 0 is the default size.
+	unsigned soft_tlb_entries;      // 1: every fill evicts the entry before
+	uint64_t soft_code_cache_bytes; // of decoded code, at least 64 KiB
+};
+
+#endif
