@@ -1,34 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Builds ./kvik. See `make help`.
+# Builds kvik; `make help` lists the targets and the variables.
 
-CC ?= gcc
-ifneq ($(CROSS_COMPILE),)
-CC := $(CROSS_COMPILE)gcc
-endif
-ifeq ($(origin CC),default)
-CC := gcc
-endif
-PKG_CONFIG ?= pkg-config
-
-# SAN=address|thread|undefined builds beside the plain objects.
-SAN ?=
 O ?= build
-OBJ := $(O)/obj$(if $(SAN),-$(SAN))
-BIN := $(if $(SAN)$(filter-out build,$(O)),$(OBJ)/kvik,kvik)
+SAN ?=
+PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
 
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+else ifneq ($(CROSS_COMPILE),)
+CC := $(CC) $(if $(findstring clang,$(CC)),--target=$(CROSS_COMPILE:%-=%))
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS_COMPILE)ar
+endif
+
+# A sanitizer's build, and one with O=DIR, lies beside the plain one: only that
+# leaves ./kvik. SAN=fuzzer instruments for libFuzzer (`make fuzz` uses it).
+OBJ := $(O)/obj$(addprefix -,$(SAN))
+OUT := $(if $(SAN)$(filter-out build,$(O)),$(OBJ)/)
+BIN := $(OUT)kvik
 Q := $(if $(filter 1,$(V)),,@)
+say = @$(if $(filter 1,$(V)),:,echo "  $(1)	$(2)")
+
+# --- flags ---
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wundef -Wwrite-strings -Wvla -Wno-unused-parameter \
 	-Wno-missing-field-initializers
-OPT ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -iquote include -pthread -fno-strict-aliasing $(WARN)
+OPT ?= -O2 -g
+LIBS := -lfdt -laio $(or $(shell $(PKG_CONFIG) --libs zlib libzstd 2>/dev/null),-lz -lzstd) -lm
+
+TARGET := $(shell $(CC) -dumpmachine)
+comma := ,
+LINK := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(SAN),)
-BASE_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer
-BASE_LDFLAGS += -fsanitize=$(SAN)
+SAN_KINDS := $(SAN:fuzzer=address$(comma)undefined)
+SAN_FLAGS := -fsanitize=$(SAN_KINDS) $(if $(filter fuzzer,$(SAN)),-fsanitize=fuzzer-no-link) \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK += -fsanitize=$(SAN_KINDS)
+else
+HARDEN := -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+	$(if $(filter x86_64%,$(TARGET)),-fcf-protection) \
+	$(if $(filter aarch64%,$(TARGET)),-mbranch-protection=standard)
 endif
-ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(CFLAGS)
-LIBS := -lfdt -laio -lz -lzstd -lm -pthread
+
+# The engine: tail calls, exact floating point (never -fno-trapping-math), and no
+# check in front of each instruction's handler. What a guest's harts do to the
+# guest's memory is the guest's race, so TSan does not look at the handlers.
+SOFT := -O2 -fno-stack-protector -foptimize-sibling-calls -frounding-math -ffp-contract=off \
+	-fno-math-errno $(if $(HARDEN),-fno-stack-clash-protection \
+	$(if $(filter x86_64%,$(TARGET)),-fcf-protection=none))
+$(OBJ)/riscv/soft/%.o: PART = $(SOFT)
+ifeq ($(SAN),thread)
+$(OBJ)/riscv/soft/exec%.o: PART = $(SOFT) -fno-sanitize=thread
+endif
+
+COMPILE = $(CC) $(BASE_CFLAGS) -fPIE $(OPT) $(HARDEN) $(SAN_FLAGS) $(PART) $(CPPFLAGS) $(CFLAGS)
+
+# --- program ---
 
 LIB_SRC := $(sort $(wildcard util/*.c core/*.c disk/*.c virtio/*.c hw/*.c riscv/*.c riscv/soft/*.c)) vm.c
 CMD_SRC := main.c $(sort $(wildcard builtin-*.c))
@@ -38,28 +71,95 @@ CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)
 all: $(BIN)
 
 $(BIN): $(CMD_OBJ) $(OBJ)/libkvik.a
-	@echo "  LD      $@"
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+static: $(OUT)kvik-static
+$(OUT)kvik-static: $(CMD_OBJ) $(OBJ)/libkvik.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out -pie,$(LINK)) -static-pie $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OBJ)/libkvik.a: $(LIB_OBJ)
-	@echo "  AR      $@"
+	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(OBJ)/%.o: %.c
-	@echo "  CC      $<"
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Changes when the compiler or a flag does, so that objects never mix.
+$(OBJ)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(SOFT)' | cmp -s - $@ || echo '$(COMPILE) $(SOFT)' >$@
+
+# --- tests ---
 
 # Unit tests: one program a module, run one by one.
 UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(sort $(wildcard tests/unit/test_*.c)))
 $(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libkvik.a
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 unit: $(UNIT)
-	$(Q)for t in $(UNIT); do $$t || exit 1; done
+	$(Q)tests/run.sh $(UNIT)
+
+RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) CC='$(CC)'
+check: $(BIN) $(UNIT)
+	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
+check-boot: $(BIN)
+	$(Q)$(RUN_ENV) tests/run.sh $(sort $(wildcard tests/boot/*.t))
+check-boot-soak: $(BIN)
+	$(Q)$(RUN_ENV) tests/run.sh tests/boot/soak.sh
+check-distro: $(BIN)
+	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
+
+FUZZ_SECONDS ?= 300
+FUZZ := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/libkvik.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINK) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer fuzz-run
+fuzz-run: $(FUZZ)
+	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(OBJ)/corpus $(FUZZ)
+
+bench: $(BIN)
+	$(Q)$(RUN_ENV) tests/bench/run.sh $(BENCH_ARGS)
+lint:
+	$(Q)tests/lint.sh $(BASE_CFLAGS)
+ci:
+	.ci/run
+
+# --- the rest ---
+
+install: $(BIN)
+	install -D -m 755 $(BIN) $(DESTDIR)$(bindir)/kvik
+	install -d $(DESTDIR)$(mandir)/man1
+	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
 
 clean:
-	rm -rf build kvik kvik-static
+	rm -rf $(O) kvik kvik-static
+
+help:
+	@echo 'make [all]           ./kvik'
+	@echo 'make static          ./kvik-static, which needs no library'
+	@echo 'make install         program and man pages, to DESTDIR and prefix (/usr/local)'
+	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
+	@echo 'make check-boot      stock Debian kernels; fetches them at first'
+	@echo 'make check-boot-soak 50 boots in a row'
+	@echo 'make check-distro    a Debian root file system up to its login prompt'
+	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS (300); needs clang'
+	@echo 'make bench           speed beside QEMU; BENCH_ARGS=-h lists the options'
+	@echo 'make lint            static checks and style'
+	@echo 'make ci              all of that from scratch, as the continuous integration does'
+	@echo 'make clean'
+	@echo
+	@echo 'V=1 shows the commands. CC=clang. SAN=address|thread|undefined builds and tests with'
+	@echo 'a sanitizer. O=DIR puts everything into DIR; use it with CROSS_COMPILE=PREFIX-.'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
-.PHONY: all unit clean
+.PHONY: all static unit check check-boot check-boot-soak check-distro fuzz fuzz-run bench lint ci \
+	install clean help FORCE
 .SECONDARY:

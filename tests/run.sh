@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs test programs that speak TAP and ends with one line "N passed, N failed".
+#
+# usage: tests/run.sh PROGRAM...
+#
+# A program may be a script or a cmocka binary. What counts is not only what it says:
+# one that crashes, hangs, exits with an error without naming a failed test, or runs
+# fewer or more tests than it planned, adds a failure. TEST_TIMEOUT is the time in
+# seconds that each program gets.
+set -u
+export LC_ALL=C
+# What makes cmocka print TAP.
+export CMOCKA_MESSAGE_OUTPUT=TAP
+limit_s=${TEST_TIMEOUT:-300}
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+
+passed=0 failed=0 skipped=0
+
+# Reads TAP; prints "passed failed skipped complaint". A program may print several
+# groups, each with its plan and its own numbering (cmocka does).
+count_tap() {
+	awk '
+	function complain(text) { if (why == "") why = text }
+	/^1\.\.[0-9]+/ {
+		planned += substr($1, 4); plans++; fresh = 1
+		if ($1 == "1..0" && toupper($0) ~ /# *SKIP/) skip++
+	}
+	/^(not )?ok( |$)/ {
+		bad = ($1 == "not"); n = bad ? $3 : $2
+		if (n !~ /^[0-9]+$/) complain("a result without a number")
+		else if (n != last + 1 && !(fresh && n == 1)) complain("results out of order at " n)
+		last = n; fresh = 0; seen++
+		if (toupper($0) ~ /# *SKIP/) skip++
+		else if (bad) fail++
+		else pass++
+	}
+	/^Bail out!/ { complain("bailed out") }
+	END {
+		if (!plans) complain("no plan")
+		else if (seen != planned) complain("planned " planned + 0 " tests, ran " seen + 0)
+		print pass + 0, fail + 0, skip + 0, why
+	}' "$1"
+}
+
+# Says why status $1 of a program that saw $2 failures is wrong, if it is.
+judge_status() {
+	if [ "$1" = 124 ] || [ "$1" = 137 ]; then
+		echo "did not end within $limit_s s, or was killed"
+	elif [ "$1" -gt 128 ]; then
+		echo "ended by signal $(($1 - 128))"
+	elif [ "$1" != 0 ] && [ "$2" = 0 ]; then
+		echo "exit status $1"
+	fi
+}
+
+run_one() {
+	local program=$1 status p f s why verdict=ok start=$SECONDS
+
+	[[ $program == */* ]] || program=./$program
+	timeout -k 10 "$limit_s" "$program" >"$log" 2>&1 </dev/null
+	status=$?
+	read -r p f s why < <(count_tap "$log")
+	if [ -z "$why" ]; then
+		why=$(judge_status "$status" "$f")
+	else
+		why+="; exit status $status"
+	fi
+	[ -z "$why" ] || f=$((f + 1))
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	[ "$f" = 0 ] || verdict=FAILED
+	[ "$f" != 0 ] || [ "$p" != 0 ] || verdict=skipped
+	printf '%-8s %s (%d in %d s)\n' "$verdict" "$1" $((p + f + s)) $((SECONDS - start))
+	if [ "$f" != 0 ]; then
+		sed 's/^/    /' "$log"
+		[ -z "$why" ] || printf '    %s: %s\n' "$1" "$why"
+	elif [ "$s" != 0 ]; then
+		grep -i '# *skip' "$log" | sed 's/^/    /'
+	fi
+}
+
+for program in "$@"; do
+	run_one "$program"
+done
+if [ $((passed + failed + skipped)) = 0 ]; then
+	echo "tests/run.sh: nothing ran" >&2
+	failed=1
+fi
+printf '%d passed, %d failed' "$passed" "$failed"
+[ "$skipped" = 0 ] || printf ', %d skipped' "$skipped"
+echo
+[ "$failed" = 0 ]
