@@ -5,8 +5,8 @@
 // thread of its own. Callbacks run on the loop's thread, one at a time.
 //
 // Three rules keep loops free of deadlock: a loop thread never takes a
-// transport's device lock, never waits for a vCPU, and serves posts until the
-// last vCPU has left.
+// transport's device lock, never waits for a vCPU without serving posts meanwhile
+// (loop_wait_posts()), and serves posts until the last vCPU has left.
 #ifndef KVIK_LOOP_H
 #define KVIK_LOOP_H
 
@@ -37,11 +37,15 @@ struct loop_post {
 	bool queued;
 };
 
+struct epoll_event;
+
 struct loop {
 	int epoll_fd;
 	int wake_fd;
 	struct loop_fd wake;
 	struct loop_timer *timers; // sorted by deadline
+	struct epoll_event *batch; // events that this round has yet to hand out
+	int batch_count;
 	pthread_mutex_t lock;      // guards the fields below
 	struct loop_post *posts_head;
 	struct loop_post *posts_tail;
@@ -78,6 +82,12 @@ void loop_disarm_timer(struct loop *loop, struct loop_timer *timer);
 // the loop's own thread, nor for a loop that does not run.
 void loop_post(struct loop *loop, struct loop_post *post);
 void loop_call(struct loop *loop, void (*call)(void *arg), void *arg);
+
+// For a loop thread that must wait for another thread which may itself wait for
+// a post: sleeps until loop_wake() or loop_post(), then serves the posts. Returns
+// also without a reason: check what you wait for and call it again. Loop thread.
+void loop_wait_posts(struct loop *loop);
+void loop_wake(struct loop *loop); // any thread
 
 uint64_t clock_monotonic_ns(void);
 

@@ -17,6 +17,7 @@
 #include "util.h"
 
 struct bus;
+struct loop;
 struct memory;
 struct riscv_accel_ops;
 struct vcpu;
@@ -95,6 +96,7 @@ struct vcpu {
 	pthread_t thread;
 	bool has_thread;
 	bool parked; // not in run(); guarded by set->lock
+	bool left;   // run() returned for another reason than a kick; as parked
 };
 
 // What the machine and the VM give to the vCPUs.
@@ -105,6 +107,10 @@ struct vcpu_host {
 	// until vcpu_set_resume(). Runs on the vCPU's thread: it only posts.
 	void (*exited)(void *opaque, struct vcpu *vcpu, enum vcpu_exit exit);
 	void *opaque;
+	// The main thread's loop: its posts are served while vcpu_set_pause() and
+	// vcpu_set_stop() wait, since a register handler may be waiting for one.
+	// NULL: no handler ever does.
+	struct loop *loop;
 };
 
 struct vcpu_set {
@@ -114,7 +120,7 @@ struct vcpu_set {
 	struct bus *mmio;
 	struct bus *pio; // NULL where the architecture has no ports
 	struct vcpu_host host;
-	pthread_mutex_t lock; // guards the rest and vcpu.parked
+	pthread_mutex_t lock; // guards the rest and vcpu.parked, vcpu.left
 	pthread_cond_t changed;
 	bool paused;
 	bool stopping;
