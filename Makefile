@@ -140,7 +140,7 @@ install: $(BIN)
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
 
 clean:
-	rm -rf $(O) kvik kvik-static
+	rm -rf $(wildcard $(O)/obj*) $(if $(OUT),,build kvik kvik-static)
 
 help:
 	@echo 'make [all]           ./kvik'
