@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum accel_kind { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
-enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+enum accel_kind { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT, ACCEL_COUNT };
+const char *accel_kind_name(enum accel_kind kind); // as in --accel: "auto", "kvm", "soft"
+
+enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO, CONSOLE_COUNT };
 
 struct disk_config {
 	const char *path;

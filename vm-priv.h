@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the two halves of a VM share: vm.c builds it, vm-run.c runs it.
+#ifndef KVIK_VM_PRIV_H
+#define KVIK_VM_PRIV_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "bus.h"
+#include "device.h"
+#include "image.h"
+#include "loop.h"
+#include "machine.h"
+#include "memory.h"
+#include "vcpu.h"
+#include "vm-config.h"
+#include "vm.h"
+
+struct term;
+
+// Why the main loop was left.
+enum vm_outcome {
+	VM_RUNNING,
+	VM_REBOOT, // the guest asked for a reset; any of the others may overtake it
+	VM_OFF,    // final, as the next two: the guest or the user switched it off
+	VM_KILLED, // by a signal
+	VM_DIED,   // see vm->why_died
+};
+
+struct vm {
+	const struct vm_config *config;
+	const struct vm_parts *parts;
+	unsigned steps_done; // of vm_steps[] in vm.c
+
+	struct image kernel;
+	struct loop loop;
+	struct memory memory;
+	struct bus mmio;
+	struct bus pio;
+	struct term *term;
+	struct accel accel;
+	struct vcpu_set vcpus;
+	struct device_list devices;
+	struct machine machine;
+	unsigned virtio_count;
+
+	struct loop_fd signals; // a signalfd
+	sigset_t old_mask;
+	struct sigaction old_sigpipe;
+
+	// From any thread to the main loop.
+	atomic_uint requests;    // bit n: enum vcpu_exit n
+	atomic_uint failed_vcpu; // index; with VCPU_EXIT_CRASH or _FAILED
+	struct loop_post requested;
+
+	// Main thread.
+	enum vm_outcome outcome;
+	int status;           // of vm_run(), once the outcome is final
+	const char *why_died; // static text
+	bool console_closed;
+};
+
+// vm.c: puts kernel, initrd and device tree into RAM and the vCPUs at their start;
+// vCPUs stopped. Returns 0 or -errno after a message.
+int vm_load_guest(struct vm *vm) MUST_CHECK;
+
+// vm-run.c: what the parts call while the VM runs; @opaque is the VM.
+enum vcpu_exit vm_guest_call(void *opaque, struct vcpu *vcpu, struct guest_call *call);
+void vm_vcpu_exited(void *opaque, struct vcpu *vcpu, enum vcpu_exit exit);
+void vm_request(void *opaque, enum vcpu_exit what); // any thread
+void vm_handle_requests(struct loop_post *post);
+void vm_user_quit(void *opaque);
+
+// vm-run.c: the signals that end the VM, on vm->signals. Before any thread is
+// made, since threads inherit the mask.
+int vm_catch_signals(struct vm *vm) MUST_CHECK;
+void vm_release_signals(struct vm *vm);
+
+#endif

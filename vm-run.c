@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Running a VM: what ends or restarts it, signals, and the report of a death.
+//
+// The main thread runs the loop. Whatever must hold the vCPUs still (a reboot, the
+// end) happens in vm_run(), between two rounds of the loop.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "term.h"
+#include "vm-priv.h"
+
+#define REPORT_LINES 20 // of the console, when the guest died
+
+// How long the end waits for a reader of the console that does not read.
+#define FLUSH_MS 2000
+#define FLUSH_HURRIED_MS 200 // a signal came: somebody is waiting
+
+// -- what ends or restarts the VM --
+
+static void leave_loop(struct vm *vm, enum vm_outcome outcome, int status)
+{
+	if (vm->outcome >= VM_OFF)
+		return; // the first final one counts
+	vm->outcome = outcome;
+	vm->status = status;
+	loop_stop(&vm->loop);
+}
+
+static void die(struct vm *vm, const char *why)
+{
+	if (vm->outcome < VM_OFF)
+		vm->why_died = why;
+	leave_loop(vm, VM_DIED, VM_STATUS_DIED);
+}
+
+void vm_request(void *opaque, enum vcpu_exit what)
+{
+	struct vm *vm = opaque;
+
+	atomic_fetch_or(&vm->requests, 1U << what);
+	loop_post(&vm->loop, &vm->requested);
+}
+
+void vm_vcpu_exited(void *opaque, struct vcpu *vcpu, enum vcpu_exit exit)
+{
+	struct vm *vm = opaque;
+
+	if (exit == VCPU_EXIT_CRASH || exit == VCPU_EXIT_FAILED)
+		atomic_store(&vm->failed_vcpu, vcpu->index);
+	vm_request(vm, exit);
+}
+
+enum vcpu_exit vm_guest_call(void *opaque, struct vcpu *vcpu, struct guest_call *call)
+{
+	struct vm *vm = opaque;
+
+	return vm->machine.ops->guest_call(&vm->machine, vcpu, call);
+}
+
+// The gravest request counts.
+void vm_handle_requests(struct loop_post *post)
+{
+	struct vm *vm = container_of(post, struct vm, requested);
+	unsigned requests = atomic_exchange(&vm->requests, 0);
+
+	if (!requests)
+		return;
+	if (requests & 1U << VCPU_EXIT_FAILED)
+		die(vm, "the accelerator cannot go on");
+	else if (requests & 1U << VCPU_EXIT_CRASH)
+		die(vm, "it reported a crash");
+	else if (term_saw_panic(vm->term))
+		die(vm, "Kernel panic"); // then panic=<n> reset or stopped the machine
+	else if (requests & 1U << VCPU_EXIT_SHUTDOWN || vm->config->no_reboot)
+		leave_loop(vm, VM_OFF, VM_STATUS_OK);
+	else
+		leave_loop(vm, VM_REBOOT, VM_STATUS_OK);
+}
+
+void vm_user_quit(void *opaque)
+{
+	leave_loop(opaque, VM_OFF, VM_STATUS_OK);
+}
+
+// -- signals --
+
+static void signal_ready(struct loop_fd *self, uint32_t events)
+{
+	struct vm *vm = container_of(self, struct vm, signals);
+	struct signalfd_siginfo got;
+
+	if (read(self->fd, &got, sizeof(got)) != sizeof(got))
+		return;
+	info("ended by signal %u (%s)", got.ssi_signo, strsignal((int)got.ssi_signo));
+	leave_loop(vm, VM_KILLED, 128 + (int)got.ssi_signo);
+}
+
+// SIGTERM always ends the VM; the others not when whoever started kvik has them
+// ignored (nohup, a script's background job).
+static void ending_signals(sigset_t *set)
+{
+	static const int ignorable[] = { SIGHUP, SIGINT, SIGQUIT };
+
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	for (unsigned i = 0; i < ARRAY_SIZE(ignorable); i++) {
+		struct sigaction action;
+
+		if (sigaction(ignorable[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(set, ignorable[i]);
+	}
+}
+
+int vm_catch_signals(struct vm *vm)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+
+	ending_signals(&set);
+	vm->signals.ready = signal_ready;
+	vm->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (vm->signals.fd < 0)
+		return fail(errno, "signalfd");
+	pthread_sigmask(SIG_BLOCK, &set, &vm->old_mask);
+	// A reader of the console that went away is an error of write(), no more.
+	sigaction(SIGPIPE, &ignore, &vm->old_sigpipe);
+	return 0;
+}
+
+void vm_release_signals(struct vm *vm)
+{
+	sigaction(SIGPIPE, &vm->old_sigpipe, NULL);
+	pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
+	close(vm->signals.fd);
+}
+
+// -- running --
+
+static void close_console(struct vm *vm, unsigned timeout_ms)
+{
+	if (!vm->console_closed)
+		term_stop(vm->term, timeout_ms);
+	vm->console_closed = true;
+}
+
+static void reboot(struct vm *vm)
+{
+	info("the guest reboots");
+	vm->outcome = VM_RUNNING;
+	atomic_store(&vm->requests, 0);
+	device_list_reset(&vm->devices);
+	vm->machine.ops->reset(&vm->machine);
+	term_forget_panic(vm->term);
+	if (vm_load_guest(vm))
+		die(vm, "it could not be loaded again");
+}
+
+static void stop_for(struct vm *vm)
+{
+	// Somebody waits: free the terminal at once, and let a second signal end the
+	// process even where a disk that hangs holds up a vCPU.
+	if (vm->outcome == VM_KILLED) {
+		close_console(vm, FLUSH_HURRIED_MS);
+		pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
+	}
+	vcpu_set_pause(&vm->vcpus);
+}
+
+// Returns when the VM is over; the vCPUs stand still.
+static void run_until_end(struct vm *vm)
+{
+	while (vm->outcome < VM_OFF) {
+		vcpu_set_resume(&vm->vcpus);
+		while (vm->outcome == VM_RUNNING)
+			loop_run(&vm->loop);
+		stop_for(vm);
+		if (vm->outcome == VM_REBOOT)
+			reboot(vm);
+	}
+}
+
+static void greet(const struct vm *vm)
+{
+	debug("%s: %s machine, %u vCPUs, %llu MiB, accelerator %s", vm->config->kernel_path,
+	      vm->machine.ops->name, vm->config->cpus,
+	      (unsigned long long)(vm->config->memory_bytes / MIB), vm->accel.ops->name);
+	if (term_is_tty(vm->term))
+		info("Ctrl-a x ends the VM, Ctrl-a h lists the keys");
+}
+
+// -- the report of a death --
+
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+// Where the last @count lines of @text begin.
+static char *last_lines(char *text, unsigned count)
+{
+	char *at = text + strlen(text);
+
+	if (at > text && at[-1] == '\n')
+		at--;
+	for (; at > text; at--) {
+		if (at[-1] == '\n' && --count == 0)
+			break;
+	}
+	return at;
+}
+
+static void show_lines(const char *heading, char *text)
+{
+	char *save = NULL;
+
+	err("%s", heading);
+	for (char *line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save))
+		err("| %s", line);
+}
+
+static void show_registers(struct vm *vm)
+{
+	struct vcpu *vcpu = &vm->vcpus.vcpus[atomic_load(&vm->failed_vcpu)];
+	char heading[40], text[4096];
+
+	if (!vm->accel.ops->dump || !vm->accel.ops->dump(vcpu, text, sizeof(text)))
+		return;
+	snprintf(heading, sizeof(heading), "the registers of vCPU %u:", vcpu->index);
+	show_lines(heading, text);
+}
+
+static void report_death(struct vm *vm)
+{
+	char text[16384];
+	const char *panic;
+
+	term_last_output(vm->term, text, sizeof(text));
+	panic = term_saw_panic(vm->term) ? strstr(text, "Kernel panic") : NULL;
+	if (panic) {
+		err("the guest died: %.*s", (int)strcspn(panic, "\r\n"), panic);
+	} else {
+		err("the guest died: %s", vm->why_died);
+		show_registers(vm);
+	}
+	// Not twice for somebody who has just seen them.
+	if (text[0] && !same_file(vm->parts->console_out_fd, STDERR_FILENO))
+		show_lines("the last lines of its console:", last_lines(text, REPORT_LINES));
+}
+
+int vm_run(struct vm *vm)
+{
+	if (term_start(vm->term))
+		return VM_STATUS_USAGE;
+	log_set_prefix(vm->config->name);
+	greet(vm);
+	run_until_end(vm);
+	close_console(vm, FLUSH_MS);
+	if (vm->outcome == VM_DIED)
+		report_death(vm);
+	return vm->status;
+}
