@@ -63,7 +63,7 @@ COMPILE = $(CC) $(BASE_CFLAGS) -fPIE $(OPT) $(HARDEN) $(SAN_FLAGS) $(PART) $(CPP
 
 # --- program ---
 
-LIB_SRC := $(sort $(wildcard util/*.c core/*.c disk/*.c virtio/*.c hw/*.c riscv/*.c riscv/soft/*.c)) vm.c
+LIB_SRC := $(sort $(wildcard util/*.c core/*.c disk/*.c virtio/*.c hw/*.c riscv/*.c riscv/soft/*.c vm*.c))
 CMD_SRC := main.c $(sort $(wildcard builtin-*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)
