@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ELF kernels: vmlinux and bare guests, loaded by their program headers.
+//
+// Where a segment goes follows from the lowest p_paddr of all, since a stock
+// riscv vmlinux counts its physical addresses from 0 (its linker script subtracts
+// the link address), while bare guests name real ones:
+//
+//  - in RAM: as it says;
+//  - 0 to 2 MiB, or in the upper half, where only virtual addresses lie: all
+//    segments move, by a multiple of 2 MiB, so that the lowest one comes to lie
+//    in the second 2 MiB of RAM, where an Image would;
+//  - anywhere else (a device, a hole): refused.
+#include <elf.h>
+#include <errno.h>
+
+#include "image-internal.h"
+#include "log.h"
+#include "memory.h"
+
+// vmlinux has under ten. Bounds the work on a file that says 65535.
+#define MAX_SEGMENTS 64
+
+struct segment {
+	uint64_t offset;
+	uint64_t vaddr;
+	uint64_t paddr;
+	uint64_t file_bytes;
+	uint64_t memory_bytes;
+};
+
+struct segments {
+	struct segment list[MAX_SEGMENTS];
+	unsigned count;
+	uint64_t lowest;  // p_paddr
+	uint64_t highest; // first byte after the last one
+};
+
+static const struct {
+	uint16_t machine;
+	enum image_arch arch;
+} machines[] = {
+	{ EM_RISCV, IMAGE_ARCH_RISCV64 },
+	{ EM_AARCH64, IMAGE_ARCH_ARM64 },
+	{ EM_X86_64, IMAGE_ARCH_X86_64 },
+};
+
+static int find_arch(struct image *image, uint16_t machine)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+		if (machines[i].machine != machine)
+			continue;
+		image->arch = machines[i].arch;
+		return 0;
+	}
+	return fail_msg(EINVAL, "%s: is an ELF file for machine %u; known are riscv64, arm64 and x86-64",
+			image->path, machine);
+}
+
+static int check_header(struct image *image, Elf64_Ehdr *header)
+{
+	if (image->size_bytes < sizeof(*header))
+		return fail_msg(EINVAL, "%s: its ELF header is cut off after %zu bytes; is the file complete?",
+				image->path, image->size_bytes);
+	memcpy(header, image->data, sizeof(*header));
+	if (header->e_ident[EI_CLASS] != ELFCLASS64)
+		return fail_msg(EINVAL, "%s: is a 32-bit ELF file; a 64-bit kernel is needed",
+				image->path);
+	if (header->e_ident[EI_DATA] != ELFDATA2LSB)
+		return fail_msg(EINVAL, "%s: is a big-endian ELF file; a little-endian kernel is needed",
+				image->path);
+	// ET_DYN: Linux built with CONFIG_RELOCATABLE.
+	if (le16toh(header->e_type) != ET_EXEC && le16toh(header->e_type) != ET_DYN)
+		return fail_msg(EINVAL, "%s: is an ELF file of type %u, not an executable",
+				image->path, le16toh(header->e_type));
+	return find_arch(image, le16toh(header->e_machine));
+}
+
+static int check_table(const struct image *image, const Elf64_Ehdr *header)
+{
+	uint64_t offset = le64toh(header->e_phoff);
+	uint64_t bytes = (uint64_t)le16toh(header->e_phnum) * sizeof(Elf64_Phdr);
+
+	if (!bytes || le16toh(header->e_phentsize) != sizeof(Elf64_Phdr))
+		return fail_msg(EINVAL, "%s: has no program headers; an object file is no kernel",
+				image->path);
+	if (offset > image->size_bytes || bytes > image->size_bytes - offset)
+		return fail_msg(EINVAL, "%s: its program headers lie beyond its %zu bytes; is the file complete?",
+				image->path, image->size_bytes);
+	return 0;
+}
+
+static int check_segment(const struct image *image, const struct segment *segment)
+{
+	if (segment->file_bytes > segment->memory_bytes)
+		return fail_msg(EINVAL, "%s: a segment has more bytes in the file (%llu) than in memory (%llu)",
+				image->path, (unsigned long long)segment->file_bytes,
+				(unsigned long long)segment->memory_bytes);
+	if (segment->offset > image->size_bytes ||
+	    segment->file_bytes > image->size_bytes - segment->offset)
+		return fail_msg(EINVAL, "%s: a segment of %llu bytes at %#llx goes beyond the file's %zu bytes; is it complete?",
+				image->path, (unsigned long long)segment->file_bytes,
+				(unsigned long long)segment->offset, image->size_bytes);
+	if (segment->memory_bytes > IMAGE_MAX_BYTES ||
+	    segment->paddr > UINT64_MAX - segment->memory_bytes)
+		return fail_msg(EINVAL, "%s: a segment of %llu MiB at physical address %#llx: not a kernel",
+				image->path, (unsigned long long)segment->memory_bytes / MIB,
+				(unsigned long long)segment->paddr);
+	return 0;
+}
+
+// Also bounds the work of loading: together the segments are no larger than RAM.
+static int check_overlap(const struct image *image, const struct segments *segments,
+			 const struct segment *new)
+{
+	for (unsigned i = 0; i < segments->count; i++) {
+		const struct segment *old = &segments->list[i];
+
+		if (new->paddr < old->paddr + old->memory_bytes &&
+		    old->paddr < new->paddr + new->memory_bytes)
+			return fail_msg(EINVAL, "%s: its segments at physical addresses %#llx and %#llx overlap",
+					image->path, (unsigned long long)old->paddr,
+					(unsigned long long)new->paddr);
+	}
+	return 0;
+}
+
+static int add_segment(const struct image *image, struct segments *segments,
+		       const Elf64_Phdr *header)
+{
+	struct segment segment = {
+		.offset = le64toh(header->p_offset),
+		.vaddr = le64toh(header->p_vaddr),
+		.paddr = le64toh(header->p_paddr),
+		.file_bytes = le64toh(header->p_filesz),
+		.memory_bytes = le64toh(header->p_memsz),
+	};
+	int rc;
+
+	if (le32toh(header->p_type) != PT_LOAD || !segment.memory_bytes)
+		return 0;
+	if (segments->count == MAX_SEGMENTS)
+		return fail_msg(EINVAL, "%s: has more than %u segments to load", image->path,
+				MAX_SEGMENTS);
+	rc = check_segment(image, &segment);
+	if (!rc)
+		rc = check_overlap(image, segments, &segment);
+	if (rc)
+		return rc;
+	segments->lowest = MIN(segments->lowest, segment.paddr);
+	segments->highest = MAX(segments->highest, segment.paddr + segment.memory_bytes);
+	segments->list[segments->count++] = segment;
+	return 0;
+}
+
+static int read_segments(struct image *image, struct segments *segments, uint64_t *entry)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr program;
+	int rc = check_header(image, &header);
+
+	if (!rc)
+		rc = check_table(image, &header);
+	if (rc)
+		return rc;
+	*segments = (struct segments){ .lowest = UINT64_MAX };
+	*entry = le64toh(header.e_entry);
+	for (unsigned i = 0; i < le16toh(header.e_phnum); i++) {
+		memcpy(&program, image->data + le64toh(header.e_phoff) + i * sizeof(program),
+		       sizeof(program));
+		rc = add_segment(image, segments, &program);
+		if (rc)
+			return rc;
+	}
+	if (!segments->count)
+		return fail_msg(EINVAL, "%s: has no segment to load: not a kernel", image->path);
+	if (segments->highest - segments->lowest > IMAGE_MAX_BYTES)
+		return fail_msg(EINVAL, "%s: its segments spread from %#llx to %#llx: not a kernel",
+				image->path, (unsigned long long)segments->lowest,
+				(unsigned long long)segments->highest);
+	return 0;
+}
+
+int image_elf_parse(struct image *image)
+{
+	struct segments segments;
+	uint64_t entry;
+	int rc = read_segments(image, &segments, &entry);
+
+	if (!rc)
+		image->memory_bytes = segments.highest - segments.lowest;
+	return rc;
+}
+
+// What to add to each p_paddr, modulo 2^64.
+static int find_bias(const struct image *image, const struct segments *segments,
+		     const struct memory *mem, uint64_t ram_base, uint64_t *bias)
+{
+	bool relative = segments->lowest <= IMAGE_ALIGN_BYTES || segments->lowest >> 63;
+
+	if (memory_ptr(mem, segments->lowest, 1)) {
+		*bias = 0;
+		return 0;
+	}
+	if (!relative)
+		return fail_msg(EINVAL, "%s: its segment at physical address %#llx does not lie in RAM, which begins at %#llx",
+				image->path, (unsigned long long)segments->lowest,
+				(unsigned long long)ram_base);
+	*bias = ram_base + IMAGE_ALIGN_BYTES - align_down(segments->lowest, IMAGE_ALIGN_BYTES);
+	return 0;
+}
+
+// vmlinux names its entry by virtual address, as p_vaddr does.
+static int find_entry(const struct image *image, const struct segments *segments, uint64_t entry,
+		      uint64_t *paddr)
+{
+	for (unsigned i = 0; i < segments->count; i++) {
+		const struct segment *segment = &segments->list[i];
+
+		if (entry - segment->vaddr < segment->memory_bytes) {
+			*paddr = segment->paddr + (entry - segment->vaddr);
+			return 0;
+		}
+	}
+	return fail_msg(EINVAL, "%s: its entry point %#llx lies in none of its segments",
+			image->path, (unsigned long long)entry);
+}
+
+static int load_segment(const struct image *image, struct memory *mem,
+			const struct segment *segment, uint64_t gpa)
+{
+	uint8_t *host = image_room(image, mem, gpa, segment->memory_bytes);
+
+	if (!host)
+		return -ENOSPC;
+	memcpy(host, image->data + segment->offset, segment->file_bytes);
+	memset(host + segment->file_bytes, 0, segment->memory_bytes - segment->file_bytes);
+	memory_mark_written(mem, gpa, segment->memory_bytes);
+	return 0;
+}
+
+int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
+		   struct image_placement *placement)
+{
+	struct image checked = *image; // read_segments() fills in what is there already
+	struct segments segments;
+	uint64_t entry, bias;
+	int rc = read_segments(&checked, &segments, &entry);
+
+	if (!rc)
+		rc = find_bias(image, &segments, mem, ram_base, &bias);
+	if (!rc)
+		rc = find_entry(image, &segments, entry, &entry);
+	for (unsigned i = 0; !rc && i < segments.count; i++)
+		rc = load_segment(image, mem, &segments.list[i], segments.list[i].paddr + bias);
+	if (rc)
+		return rc;
+	*placement = (struct image_placement){
+		.entry_gpa = entry + bias,
+		.start_gpa = segments.lowest + bias,
+		.end_gpa = segments.highest + bias,
+	};
+	return 0;
+}

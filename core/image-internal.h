@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the parts of core/image share: byte order, limits, one function a format.
+#ifndef KVIK_IMAGE_INTERNAL_H
+#define KVIK_IMAGE_INTERNAL_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "image.h"
+#include "util.h"
+
+// Kernels with all of Linux built in stay below half of this, BSS included. It
+// bounds what a file of a few bytes can make us unpack, reserve or clear.
+#define IMAGE_MAX_BYTES (1 * GIB)
+
+// Where a kernel goes that does not say: the first 2 MiB boundary above the start
+// of RAM, as the RISC-V Image header of Linux asks for.
+#define IMAGE_ALIGN_BYTES (2 * MIB)
+
+static inline uint16_t image_le16(const uint8_t *data)
+{
+	uint16_t value;
+
+	memcpy(&value, data, sizeof(value));
+	return le16toh(value);
+}
+
+static inline uint32_t image_le32(const uint8_t *data)
+{
+	uint32_t value;
+
+	memcpy(&value, data, sizeof(value));
+	return le32toh(value);
+}
+
+static inline uint64_t image_le64(const uint8_t *data)
+{
+	uint64_t value;
+
+	memcpy(&value, data, sizeof(value));
+	return le64toh(value);
+}
+
+// Bytes that belong to somebody else.
+struct image_span {
+	const uint8_t *data;
+	size_t size_bytes;
+};
+
+// Unpack @packed into memory the caller frees. @name is for messages. Return 0 or
+// -errno after a message.
+int image_unpack_gzip(const char *name, struct image_span packed, uint8_t **data,
+		      size_t *size_bytes) MUST_CHECK;
+int image_unpack_zstd(const char *name, struct image_span packed, uint8_t **data,
+		      size_t *size_bytes) MUST_CHECK;
+
+// Check image->data, an ELF file, and fill in arch and footprint; copy its
+// segments into RAM. As image_parse() and image_load().
+int image_elf_parse(struct image *image) MUST_CHECK;
+int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
+		   struct image_placement *placement) MUST_CHECK;
+
+// Host pointer to all of [@gpa, @gpa + @len) or NULL after a message that says how
+// much RAM would help.
+void *image_room(const struct image *image, const struct memory *mem, uint64_t gpa, uint64_t len);
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reading whole files that a user names: kernels and initrds.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image-internal.h"
+#include "log.h"
+
+static const char *file_type(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFIFO:
+		return "a pipe";
+	case S_IFCHR:
+		return "a character device";
+	case S_IFBLK:
+		return "a block device";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a special file";
+	}
+}
+
+// Devices and pipes have no size to check against and may never end.
+static int check_file(const char *path, const struct stat *st, uint64_t max_bytes)
+{
+	if (!S_ISREG(st->st_mode))
+		return fail_msg(EINVAL, "%s: is %s; name a regular file", path,
+				file_type(st->st_mode));
+	if (!st->st_size)
+		return fail_msg(EINVAL, "%s: is empty", path);
+	if ((uint64_t)st->st_size > max_bytes)
+		return fail_msg(EFBIG, "%s: has %llu MiB; at most %llu MiB are taken", path,
+				(unsigned long long)st->st_size / MIB, max_bytes / MIB);
+	return 0;
+}
+
+static int read_all(int fd, const char *path, uint8_t *data, size_t size_bytes)
+{
+	size_t done = 0;
+
+	while (done < size_bytes) {
+		ssize_t n = read(fd, data + done, size_bytes - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(errno, "%s: read", path);
+		if (!n)
+			return fail_msg(EIO, "%s: ended after %zu of %zu bytes; was it being written?",
+					path, done, size_bytes);
+		done += n;
+	}
+	return 0;
+}
+
+static int read_fd(int fd, const char *path, uint64_t max_bytes, uint8_t **data,
+		   size_t *size_bytes)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(fd, &st) < 0)
+		return fail(errno, "%s: stat", path);
+	rc = check_file(path, &st, max_bytes);
+	if (rc)
+		return rc;
+	*data = malloc(st.st_size);
+	if (!*data)
+		return fail(ENOMEM, "%s: read %lld bytes", path, (long long)st.st_size);
+	rc = read_all(fd, path, *data, st.st_size);
+	if (rc)
+		free(*data);
+	else
+		*size_bytes = st.st_size;
+	return rc;
+}
+
+int image_read_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
+{
+	// O_NONBLOCK: opening a pipe must not wait for its writer.
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int rc;
+
+	if (fd < 0)
+		return fail(errno, "open %s", path);
+	rc = read_fd(fd, path, max_bytes, data, size_bytes);
+	close(fd);
+	return rc;
+}
