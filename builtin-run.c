@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// kvik run: boots a kernel in a new virtual machine.
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "builtin.h"
+#include "log.h"
+#include "options.h"
+#include "vm-config.h"
+#include "vm.h"
+
+#define CPUS_MAX 64
+#define MEMORY_MIN_BYTES (16 * MIB)
+#define PAGE_BYTES (4 * KIB)
+#define NAME_MAX_LENGTH 64
+#define TLB_MAX_ENTRIES 65536
+#define CODE_CACHE_MIN_BYTES (64 * KIB)
+
+struct run_args {
+	struct vm_config config;
+	char default_name[32];
+};
+
+static int bad_value(const char *option, const char *value, const char *why)
+{
+	return fail_msg(EINVAL, "%s %s: %s", option, value, why);
+}
+
+// -- values of options; each parser is one of struct option_spec --
+
+static int parse_count(const char *text, unsigned max, unsigned *count)
+{
+	unsigned long value;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || value < 1 || value > max)
+		return -EINVAL;
+	*count = (unsigned)value;
+	return 0;
+}
+
+static int parse_cpus(void *value, const char *argument)
+{
+	static_assert(CPUS_MAX == 64, "the message says so");
+	if (parse_count(argument, CPUS_MAX, value))
+		return bad_value("--cpus", argument, "is not a number of vCPUs; give 1 to 64");
+	return 0;
+}
+
+static int parse_memory(void *value, const char *argument)
+{
+	uint64_t *bytes = value;
+	int err = parse_size(argument, MIB, bytes);
+
+	if (err == -ERANGE)
+		return bad_value("--mem", argument, "is more than 64 bits can say; give less");
+	if (err)
+		return bad_value("--mem", argument, "is not a size; give a number of MiB, or a "
+				 "number with a unit, such as 512M or 2G");
+	if (*bytes < MEMORY_MIN_BYTES)
+		return bad_value("--mem", argument, "is too little for a guest; give at least "
+				 "16M");
+	if (*bytes % PAGE_BYTES)
+		return bad_value("--mem", argument, "is not a multiple of 4K; round it");
+	return 0;
+}
+
+// Looks @argument up among the @count names that @name_of yields.
+static int parse_choice(const char *option, const char *argument, const char *const *names,
+			unsigned count, const char *remedy)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(argument, names[i]) == 0)
+			return (int)i;
+	}
+	return bad_value(option, argument, remedy);
+}
+
+static int parse_console(void *value, const char *argument)
+{
+	static const char *const names[] = { "serial", "virtio" };
+	int choice = parse_choice("--console", argument, names, ARRAY_SIZE(names),
+				  "is not a console; use serial or virtio");
+
+	static_assert(ARRAY_SIZE(names) == CONSOLE_COUNT, "a name for each kind");
+	if (choice < 0)
+		return choice;
+	*(enum console_kind *)value = (enum console_kind)choice;
+	return 0;
+}
+
+static int parse_accel(void *value, const char *argument)
+{
+	const char *names[ACCEL_COUNT];
+	int choice;
+
+	for (unsigned i = 0; i < ACCEL_COUNT; i++)
+		names[i] = accel_kind_name((enum accel_kind)i);
+	choice = parse_choice("--accel", argument, names, ACCEL_COUNT,
+			      "is not an accelerator; use auto, kvm or soft");
+	if (choice < 0)
+		return choice;
+	*(enum accel_kind *)value = (enum accel_kind)choice;
+	return 0;
+}
+
+static int parse_satp_mode(void *value, const char *argument)
+{
+	static const char *const names[] = { "sv39", "sv48", "sv57" };
+	static const unsigned bits[] = { 39, 48, 57 };
+	int choice = parse_choice("--satp-mode", argument, names, ARRAY_SIZE(names),
+				  "is not an address mode; use sv39, sv48 or sv57");
+
+	if (choice < 0)
+		return choice;
+	*(unsigned *)value = bits[choice];
+	return 0;
+}
+
+static int parse_name(void *value, const char *argument)
+{
+	size_t valid = strspn(argument, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					"0123456789._-");
+
+	if (!valid || argument[valid] || valid > NAME_MAX_LENGTH || argument[0] == '.')
+		return bad_value("--name", argument, "is not a name; use 1 to 64 letters, digits, "
+				 "'.', '_' or '-', the first not a '.'");
+	*(const char **)value = argument;
+	return 0;
+}
+
+static int parse_loglevel(void *value, const char *argument)
+{
+	enum log_level level;
+
+	if (log_parse_level(argument, &level))
+		return bad_value("--loglevel", argument,
+				 "is not a level; use error, warning, info or debug");
+	log_set_level(level);
+	return 0;
+}
+
+// Takes one option off the end of "PATH,option,option"; *length is the length of
+// what is left. Returns 0 when there is none.
+static int take_disk_option(struct disk_config *disk, const char *argument, size_t *length)
+{
+	const char *comma = memrchr(argument, ',', *length);
+	size_t option_length;
+
+	if (!comma)
+		return 0;
+	option_length = *length - (size_t)(comma + 1 - argument);
+	if (option_length == 2 && memcmp(comma + 1, "ro", 2) == 0)
+		disk->read_only = true;
+	else if (option_length == 6 && memcmp(comma + 1, "direct", 6) == 0)
+		disk->direct = true;
+	else
+		return fail_msg(EINVAL, "--disk %s: '%.*s' is not an option of a disk; use ro or "
+				"direct (a path cannot contain a comma)", argument,
+				(int)option_length, comma + 1);
+	*length = (size_t)(comma - argument);
+	return 1;
+}
+
+static int parse_disk(void *value, const char *argument)
+{
+	struct vm_config *config = value;
+	struct disk_config disk = { 0 }, *disks;
+	size_t length = strlen(argument);
+	int ret;
+
+	do {
+		ret = take_disk_option(&disk, argument, &length);
+	} while (ret > 0);
+	if (ret < 0)
+		return ret;
+	if (!length)
+		return bad_value("--disk", argument, "has no path; give PATH[,ro][,direct]");
+	disks = reallocarray(config->disks, config->disk_count + 1, sizeof(*disks));
+	if (!disks)
+		return fail(ENOMEM, "--disk %s", argument);
+	config->disks = disks;
+	disk.path = strndup(argument, length);
+	if (!disk.path)
+		return fail(ENOMEM, "--disk %s", argument);
+	disks[config->disk_count++] = disk;
+	return 0;
+}
+
+static int parse_soft_tlb(void *value, const char *argument)
+{
+	unsigned *entries = value;
+
+	if (parse_count(argument, TLB_MAX_ENTRIES, entries) || *entries & (*entries - 1))
+		return bad_value("--soft-tlb", argument,
+				 "is not a number of entries; give a power of two up to 65536");
+	return 0;
+}
+
+static int parse_soft_code_cache(void *value, const char *argument)
+{
+	uint64_t *bytes = value;
+
+	if (parse_size(argument, 1, bytes) || *bytes < CODE_CACHE_MIN_BYTES)
+		return bad_value("--soft-code-cache", argument,
+				 "is not a size of at least 64 KiB; give one such as 64K or 16M");
+	return 0;
+}
+
+// -- what is not given --
+
+static unsigned default_cpus(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (unsigned)MAX(MIN(online, CPUS_MAX), 1);
+}
+
+static uint64_t host_memory_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
+}
+
+// 64 MiB for each vCPU and three more, as lkvm does: a stock kernel with its
+// initrd needs the 256 MiB that this is at least.
+static uint64_t default_memory_bytes(unsigned cpus)
+{
+	uint64_t wanted = 64 * MIB * (cpus + 3);
+	uint64_t limit = align_down(host_memory_bytes() / 5 * 4, MIB);
+
+	return MAX(MIN(wanted, limit), 256 * MIB);
+}
+
+static void fill_defaults(struct run_args *args)
+{
+	struct vm_config *config = &args->config;
+
+	if (!config->cpus)
+		config->cpus = default_cpus();
+	if (!config->memory_bytes)
+		config->memory_bytes = default_memory_bytes(config->cpus);
+	else if (config->memory_bytes > host_memory_bytes())
+		warn("--mem: %llu MiB is more than the host has (%llu MiB); the guest may be "
+		     "killed when it uses it",
+		     (unsigned long long)(config->memory_bytes / MIB),
+		     (unsigned long long)(host_memory_bytes() / MIB));
+	if (!config->name) {
+		snprintf(args->default_name, sizeof(args->default_name), "guest-%d", getpid());
+		config->name = args->default_name;
+	}
+}
+
+// The kernel is the option's value or the one operand.
+static int take_operands(struct vm_config *config, char **operands, int count)
+{
+	if (count && config->kernel_path)
+		return fail_msg(EINVAL, "two kernels: '%s' by --kernel and '%s'; give one",
+				config->kernel_path, operands[0]);
+	if (count > 1)
+		return fail_msg(EINVAL, "unexpected argument '%s' after the kernel '%s'; kernel "
+				"parameters go into --params", operands[1], operands[0]);
+	if (count)
+		config->kernel_path = operands[0];
+	if (!config->kernel_path)
+		return fail_msg(EINVAL, "no kernel; name one, as in 'kvik run vmlinux', or try "
+				"'kvik run -h'");
+	return 0;
+}
+
+static int parse_args(struct run_args *args, int argc, char **argv)
+{
+	struct vm_config *config = &args->config;
+	const struct option_spec options[] = {
+		{ .kind = OPTION_GROUP, .help = "Kernel" },
+		{ OPTION_STRING, 'k', "kernel", "PATH",
+		  "Kernel to boot, if it is not the first argument", &config->kernel_path },
+		{ OPTION_STRING, 'i', "initrd", "PATH",
+		  "Initial RAM disk", &config->initrd_path },
+		{ OPTION_STRING, 'p', "params", "TEXT",
+		  "Kernel parameters, after the generated ones", &config->params },
+		{ OPTION_FLAG, 0, "nodefaults", NULL,
+		  "Generate no kernel parameters", &config->no_defaults },
+
+		{ .kind = OPTION_GROUP, .help = "Machine" },
+		{ OPTION_CALL, 'c', "cpus", "N",
+		  "vCPUs, 1 to 64 (default: the host's CPUs)", &config->cpus, parse_cpus },
+		{ OPTION_CALL, 'm', "mem", "SIZE",
+		  "Memory, in MiB or with a unit (default: 64M for each vCPU, plus 192M)",
+		  &config->memory_bytes, parse_memory },
+		{ OPTION_CALL, 0, "accel", "KIND",
+		  "What runs the guest: auto, kvm or soft (default: auto)",
+		  &config->accel, parse_accel },
+		{ OPTION_CALL, 0, "satp-mode", "MODE",
+		  "Widest address mode: sv39, sv48 or sv57 (default: sv39)",
+		  &config->satp_mode, parse_satp_mode },
+		{ OPTION_CALL, 0, "name", "NAME",
+		  "Name of the VM (default: guest-<pid>)", &config->name, parse_name },
+		{ OPTION_FLAG, 0, "no-reboot", NULL,
+		  "End when the guest resets, instead of a new start", &config->no_reboot },
+
+		{ .kind = OPTION_GROUP, .help = "Devices" },
+		{ OPTION_CALL, 'd', "disk", "PATH[,ro][,direct]",
+		  "Add a disk: a raw image or a block device; may be repeated",
+		  config, parse_disk },
+		{ OPTION_CALL, 0, "console", "KIND",
+		  "Device of the console: serial or virtio (default: serial)",
+		  &config->console, parse_console },
+		{ OPTION_FLAG, 0, "rng", NULL,
+		  "Add an entropy source", &config->rng },
+
+		{ .kind = OPTION_GROUP, .help = "Messages and tests" },
+		{ OPTION_CALL, 0, "loglevel", "LEVEL",
+		  "Least grave message to show: error, warning, info or debug (default: info)",
+		  NULL, parse_loglevel },
+		{ OPTION_STRING, 0, "dump-dtb", "FILE",
+		  "Write the guest's device tree to a file", &config->dump_dtb_path },
+		{ OPTION_CALL, 0, "soft-tlb", "N",
+		  "Entries of the software engine's TLB, a power of two",
+		  &config->soft_tlb_entries, parse_soft_tlb },
+		{ OPTION_CALL, 0, "soft-code-cache", "SIZE",
+		  "Size of the software engine's cache of decoded code, at least 64K",
+		  &config->soft_code_cache_bytes, parse_soft_code_cache },
+		{ .kind = OPTION_END },
+	};
+	const struct command_usage usage = {
+		.name = "kvik run",
+		.synopsis = "[<options>] [<kernel>]",
+		.summary = find_command("run")->summary,
+		.options = options,
+	};
+	char **operands;
+	int count;
+	int ret = options_parse(&usage, argc, argv, &operands, &count);
+
+	return ret ? ret : take_operands(config, operands, count);
+}
+
+static void free_args(struct run_args *args)
+{
+	for (unsigned i = 0; i < args->config.disk_count; i++)
+		free((char *)args->config.disks[i].path);
+	free(args->config.disks);
+}
+
+static int run_vm(const struct vm_config *config)
+{
+	struct vm *vm;
+	int status;
+
+	if (vm_create(&vm, config, &vm_build_parts))
+		return VM_STATUS_USAGE;
+	status = vm_run(vm);
+	vm_free(vm);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_args args = { .config.satp_mode = 39 };
+	int ret = parse_args(&args, argc, argv);
+	int status = ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
+
+	if (ret == 0) {
+		fill_defaults(&args);
+		status = run_vm(&args.config);
+	}
+	free_args(&args);
+	return status;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// kvik version: the version, and what this kvik was built with.
+#include <errno.h>
+#include <libfdt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "builtin.h"
+#include "log.h"
+#include "machine.h"
+#include "options.h"
+#include "vcpu.h"
+#include "version.h"
+#include "vm.h"
+
+static void print_build_options(void)
+{
+	const char *separator = "";
+
+#if defined(__clang__)
+	printf("compiler: %s\n", __VERSION__);
+#else
+	printf("compiler: gcc %s\n", __VERSION__);
+#endif
+	// libfdt and libaio do not tell their versions at run time.
+	printf("libraries: libaio, libfdt (device tree format %d), zlib %s, zstd %s\n",
+	       FDT_LAST_SUPPORTED_VERSION, zlibVersion(), ZSTD_versionString());
+	printf("architectures: ");
+	for (unsigned i = 0; vm_build_parts.machines[i]; i++, separator = ", ")
+		printf("%s%s", separator, vm_build_parts.machines[i]->name);
+	printf("\naccelerators: ");
+	separator = "";
+	for (unsigned i = 0; vm_build_parts.accels[i]; i++, separator = ", ")
+		printf("%s%s", separator, vm_build_parts.accels[i]->name);
+	printf("\n");
+}
+
+int cmd_version(int argc, char **argv)
+{
+	bool build_options = false;
+	const struct option_spec options[] = {
+		{ .kind = OPTION_FLAG, .long_name = "build-options",
+		  .help = "Also show compiler, libraries, architectures and accelerators",
+		  .value = &build_options },
+		{ .kind = OPTION_END },
+	};
+	const struct command_usage usage = {
+		.name = "kvik version",
+		.synopsis = "[--build-options]",
+		.summary = find_command("version")->summary,
+		.options = options,
+	};
+	char **operands;
+	int count;
+	int ret = options_parse(&usage, argc, argv, &operands, &count);
+
+	if (ret == OPTIONS_HELP)
+		return 0;
+	if (ret == 0 && count)
+		ret = fail_msg(EINVAL, "unexpected argument '%s'; try 'kvik version -h'",
+			       operands[0]);
+	if (ret)
+		return VM_STATUS_USAGE;
+	printf("kvik version %s\n", KVIK_VERSION);
+	if (build_options)
+		print_build_options();
+	return 0;
+}
