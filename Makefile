@@ -95,9 +95,10 @@ $(OBJ)/flags: FORCE
 
 # --- tests ---
 
-# Unit tests: one program a module, run one by one.
+# Unit tests: one program a module, run one by one; all may use the fakes.
+FAKES := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/fake-*.c tests/unit/support-*.c))
 UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(sort $(wildcard tests/unit/test_*.c)))
-$(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libkvik.a
+$(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(FAKES) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
