@@ -243,7 +243,7 @@ int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_b
 {
 	struct image checked = *image; // read_segments() fills in what is there already
 	struct segments segments;
-	uint64_t entry, bias;
+	uint64_t entry, bias = 0;
 	int rc = read_segments(&checked, &segments, &entry);
 
 	if (!rc)
