@@ -44,7 +44,8 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // Logs "<message>: <strerror(errnum)>" as an error and returns -errnum, so that
 // the place that knows the details is the only one that reports:
 //	return fail(errno, "open %s", path);
-// @errnum 0 is a bug of the caller's; fail_msg() leaves strerror() out.
+// @errnum 0 is a bug of the caller's. fail_msg() leaves strerror() out, for a message
+// that ends in the remedy; "%m" in its @fmt puts it where it belongs.
 int fail(int errnum, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int fail_msg(int errnum, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
