@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Disk images on the host: asynchronous requests on a raw file or block device.
 //
-// A disk belongs to one loop: submit on its thread, completions run on it. Every
-// request completes exactly once, with 0 or -errno. Never sees a virtqueue.
+// A disk belongs to one loop: submit and kick on its thread, completions run on it.
+// Every request completes exactly once, with 0 or -errno. Never sees a virtqueue.
 #ifndef KVIK_DISK_H
 #define KVIK_DISK_H
 
@@ -26,8 +26,9 @@ struct disk_request {
 	const struct iovec *iov;
 	unsigned iov_count;
 	bool unmap; // DISK_WRITE_ZEROES: may deallocate
-	// @error 0 or -errno. All bytes were transferred when it is 0.
+	// @error 0 or -errno. All bytes were transferred when it is 0. May submit.
 	void (*done)(struct disk_request *request, int error);
+	struct disk_request *next; // the disk's own
 };
 
 struct disk_info {
@@ -37,6 +38,14 @@ struct disk_info {
 	uint32_t optimal_io_bytes; // 0: unknown
 	bool read_only;
 	bool can_discard;
+	char id[20 + 1]; // made from the path: the same whenever that is opened
+};
+
+// What the disk tells its user.
+struct disk_events {
+	// After the done() calls of one round of completions; may be NULL.
+	void (*batch_done)(void *opaque);
+	void *opaque;
 };
 
 // Opens @config->path and checks what it is (a regular file or block device, not
@@ -46,14 +55,17 @@ const struct disk_info *disk_info(const struct disk *disk);
 
 // Attaches the disk to its loop before the first submit; loop thread or loop not
 // running. disk_detach() waits for requests in flight (their done() runs).
-int disk_attach(struct disk *disk, struct loop *loop) MUST_CHECK;
+int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events) MUST_CHECK;
 void disk_detach(struct disk *disk);
 // Waits until no request is in flight; completions have run. Loop thread.
 void disk_drain(struct disk *disk);
 
-// Starts a request; errors arrive by done(), possibly before this returns. A range
-// beyond the end is -EINVAL; a write to a read-only disk -EROFS.
+// Queues a request; disk_kick() starts all that were queued, with one call of the
+// host's. Results arrive by done(), possibly before these return. A range beyond the
+// end is -EINVAL, a write to a read-only disk -EROFS, what the host cannot do
+// -EOPNOTSUPP. No kick is needed for what done() submits in a round of completions.
 void disk_submit(struct disk *disk, struct disk_request *request);
+void disk_kick(struct disk *disk);
 
 // Detached only. Flushes nothing: a guest's flush is the guest's business.
 void disk_close(struct disk *disk);

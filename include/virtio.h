@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "irq.h"
+#include "log.h"
 #include "loop.h"
 #include "util.h"
 #include "virtqueue.h"
@@ -25,6 +26,18 @@ struct virtio_device;
 
 // Device types (virtio 1.2 chapter 5).
 enum { VIRTIO_TYPE_NET = 1, VIRTIO_TYPE_BLK = 2, VIRTIO_TYPE_CONSOLE = 3, VIRTIO_TYPE_RNG = 4 };
+
+// Device status bits (virtio 1.2 2.1).
+#define VIRTIO_STATUS_ACKNOWLEDGE 1
+#define VIRTIO_STATUS_DRIVER 2
+#define VIRTIO_STATUS_DRIVER_OK 4
+#define VIRTIO_STATUS_FEATURES_OK 8
+#define VIRTIO_STATUS_NEEDS_RESET 64
+#define VIRTIO_STATUS_FAILED 128
+
+// Bits of the interrupt status (virtio 1.2 4.2.2).
+#define VIRTIO_ISR_QUEUE 1
+#define VIRTIO_ISR_CONFIG 2
 
 // Feature bits of every device (virtio 1.2 chapter 6).
 #define VIRTIO_F_INDIRECT_DESC (1ULL << 28)
@@ -64,6 +77,7 @@ struct virtio_device {
 	struct loop *loop;     // queue side
 	struct loop own_loop;  // used when the model asked for a thread
 	bool has_own_loop;
+	pthread_t main_thread; // runs the loop when that is not its own
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
 	// Register side, guarded by the transport's device lock.
 	uint64_t features_offered;
@@ -76,15 +90,19 @@ struct virtio_device {
 	atomic_bool needs_reset;
 	atomic_uint pending_notify;    // bit n: queue n
 	struct loop_post notify_post;
+	struct log_ratelimit fail_limit;
 	struct irq_line irq;
-	pthread_mutex_t irq_lock;      // orders isr and line level; a leaf
+	pthread_mutex_t irq_lock;      // orders isr and line level; above the irqchip only
+	bool live;                     // DRIVER_OK: may interrupt; guarded by irq_lock
 };
 
-// Fills in the common part. @loop NULL: the device gets a loop on a thread of its
-// own, called after @name. Main thread.
+// Fills in the common part and asks the model for its features. @loop NULL: the
+// device gets a loop on a thread of its own, called after @name; otherwise @loop is
+// the main loop. On failure there is nothing to undo. Main thread.
 int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops, const char *name,
 		struct memory *mem, struct loop *loop) MUST_CHECK;
-// Stops the loop thread, frees the queues; the model's free() calls it.
+// Resets the device, stops its loop thread, frees the queues; the model's free()
+// calls it. Main thread.
 void virtio_exit(struct virtio_device *vdev);
 
 // -- register side, used by transports --
@@ -94,7 +112,12 @@ uint8_t virtio_status(const struct virtio_device *vdev);
 // Status written by the driver: 0 resets, other bits only ever get set; FEATURES_OK
 // and DRIVER_OK do their checks here (virtio 1.2 3.1.1).
 void virtio_set_status(struct virtio_device *vdev, uint8_t status);
+// Also for the main thread while the vCPUs are stopped. Waits for requests in flight.
 void virtio_reset(struct virtio_device *vdev);
+// NULL beyond the last queue.
+struct virtqueue *virtio_queue(struct virtio_device *vdev, unsigned queue);
+// True between FEATURES_OK and DRIVER_OK: only then may queues be set up.
+bool virtio_may_set_up_queues(const struct virtio_device *vdev);
 void virtio_notify(struct virtio_device *vdev, unsigned queue); // doorbell
 uint32_t virtio_isr(struct virtio_device *vdev);
 void virtio_ack(struct virtio_device *vdev, uint32_t bits);
@@ -104,12 +127,19 @@ static inline bool virtio_has_feature(const struct virtio_device *vdev, uint64_t
 {
 	return vdev->features_driver & feature;
 }
+// Pops every chain that the driver offers, with notifications off meanwhile, and
+// hands it to @take, until that returns false: then notifications stay off, and the
+// model calls this again when it can go on. At most a queue full in one go: what is
+// left is taken in a later turn of the loop, so that no driver can keep it busy.
+void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
+			bool (*take)(struct virtio_device *vdev, struct virtqueue_chain *chain));
 // Interrupts the driver if it wants to know what was pushed to the queue.
 void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
 // The configuration changed. Any thread.
 void virtio_config_changed(struct virtio_device *vdev);
-// The driver broke the rules: NEEDS_RESET, a configuration interrupt, one log
-// line. The device does no more until it is reset.
+// The driver broke the rules, or the device cannot go on: NEEDS_RESET, a
+// configuration interrupt, one log line with @why. It takes nothing more until it is
+// reset. Any thread.
 void virtio_fail(struct virtio_device *vdev, const char *why);
 
 // The MMIO transport (virtio 1.2 4.2, version 2). Takes ownership of @vdev, also

@@ -9,11 +9,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
+#include "iov.h"
 #include "util.h"
 
 struct memory;
+struct ring_avail;
+struct ring_desc;
+struct ring_used;
 
 #define VIRTQUEUE_MAX_SIZE 1024 // descriptors
 
@@ -27,19 +30,19 @@ struct virtqueue {
 	uint64_t used_gpa;
 	// From virtqueue_start() on; translated once, never again.
 	struct memory *memory;
-	void *desc;
-	void *avail;
-	void *used;
+	struct ring_desc *desc; // NULL: not started
+	struct ring_avail *avail;
+	struct ring_used *used;
 	uint16_t last_avail;
 	uint16_t used_idx;
-	uint16_t signalled_used; // used_idx at the last interrupt
-	bool signalled_valid;
+	uint16_t in_use; // chains popped and not yet pushed
+	uint16_t signalled_used; // used_idx when it was last decided on an interrupt
 	bool event_idx;
 	bool indirect;
 	bool broken; // nothing more is taken from it until reset
 	const char *why_broken;
-	struct iovec *iov;      // the popped chain; @size + 1 entries
-	uint64_t *iov_gpa;      // where each of them lies
+	struct iovec *iov; // the popped chain; @size entries
+	uint64_t *iov_gpa; // where each of them lies
 };
 
 // A chain taken from the ring: host iovecs, device-readable ones first. Valid
@@ -58,37 +61,32 @@ struct virtqueue_chain {
 };
 
 // Checks size, alignment and that all three parts lie in RAM, then translates
-// them. @features: the negotiated feature bits. Returns 0 or -EINVAL (no message).
+// them. @features: the negotiated feature bits. Returns 0, -EINVAL or -ENOMEM (no
+// message).
 int virtqueue_start(struct virtqueue *vq, struct memory *mem, uint64_t features) MUST_CHECK;
 void virtqueue_stop(struct virtqueue *vq); // back to unused; frees iov
 
-// Takes the next chain. Returns 1; 0 when the ring is empty; -EINVAL when the
-// driver broke the rules: then vq->broken and why_broken are set.
+// Takes the next chain. Returns 1; 0 when the ring is empty or was not started;
+// -EINVAL when the driver broke the rules: then vq->broken and why_broken are set.
+// Empty descriptors are left out. The total may exceed 4 GiB, which no driver may
+// send (2.7.5): the device answers that with its own error.
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
 
-// Gives a chain back, @written bytes of its writable part filled (marked as
-// written in guest memory by the gpas that the caller passes on). @head must be
-// one that pop returned.
+// Gives a chain back, the first @written bytes of its writable part filled. @head
+// must be one that pop returned.
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
 // Marks the first @written bytes of the segments as written by the host; call it
 // before virtqueue_push().
 void virtqueue_mark_written(struct virtqueue *vq, const struct iovec *in, const uint64_t *in_gpa,
 			    unsigned count, uint64_t written);
 
-// True when the driver wants an interrupt for what was pushed since the last time
-// this said so (virtio 1.2 2.7.10).
+// True when the driver wants an interrupt for what was pushed since the last call
+// (virtio 1.2 2.7.7, 2.7.10).
 bool virtqueue_should_interrupt(struct virtqueue *vq);
 
 // Switches notifications from the driver off or on (2.7.7). After switching on,
 // returns true when chains have arrived meanwhile: pop again.
 void virtqueue_disable_notify(struct virtqueue *vq);
 bool virtqueue_enable_notify(struct virtqueue *vq);
-
-// Copies between host iovecs and a buffer, from byte @offset of the vector on;
-// returns the number of bytes copied.
-size_t iov_to_buf(const struct iovec *iov, unsigned count, size_t offset, void *buf, size_t len);
-size_t iov_from_buf(const struct iovec *iov, unsigned count, size_t offset, const void *buf,
-		    size_t len);
-size_t iov_total(const struct iovec *iov, unsigned count);
 
 #endif

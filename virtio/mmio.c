@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The MMIO transport, version 2 (virtio 1.2 4.2): registers in front of a device.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "fdt.h"
+#include "log.h"
+#include "virtio.h"
+
+// Register offsets (4.2.2).
+enum {
+	REG_MAGIC = 0x000,
+	REG_VERSION = 0x004,
+	REG_DEVICE_ID = 0x008,
+	REG_VENDOR_ID = 0x00c,
+	REG_DEVICE_FEATURES = 0x010,
+	REG_DEVICE_FEATURES_SEL = 0x014,
+	REG_DRIVER_FEATURES = 0x020,
+	REG_DRIVER_FEATURES_SEL = 0x024,
+	REG_QUEUE_SEL = 0x030,
+	REG_QUEUE_NUM_MAX = 0x034,
+	REG_QUEUE_NUM = 0x038,
+	REG_QUEUE_READY = 0x044,
+	REG_QUEUE_NOTIFY = 0x050,
+	REG_INTERRUPT_STATUS = 0x060,
+	REG_INTERRUPT_ACK = 0x064,
+	REG_STATUS = 0x070,
+	REG_QUEUE_DESC_LOW = 0x080,
+	REG_QUEUE_DESC_HIGH = 0x084,
+	REG_QUEUE_DRIVER_LOW = 0x090,
+	REG_QUEUE_DRIVER_HIGH = 0x094,
+	REG_QUEUE_DEVICE_LOW = 0x0a0,
+	REG_QUEUE_DEVICE_HIGH = 0x0a4,
+	REG_SHM_LEN_LOW = 0x0b0,
+	REG_SHM_LEN_HIGH = 0x0b4,
+	REG_SHM_BASE_LOW = 0x0b8,
+	REG_SHM_BASE_HIGH = 0x0bc,
+	REG_CONFIG_GENERATION = 0x0fc,
+	REG_CONFIG = 0x100,
+};
+
+#define MAGIC 0x74726976     // "virt"
+#define VENDOR_ID 0x4b49564b // "KVIK"
+#define VERSION 2
+#define REGISTER_BYTES 4 // every register but the configuration space's
+#define NO_SHM UINT32_MAX // length and address of a region that there is not (4.2.2)
+
+struct virtio_mmio {
+	struct device dev;
+	struct virtio_device *vdev;
+	uint32_t device_features_sel; // which half of the 64 bits
+	uint32_t driver_features_sel;
+	uint32_t queue_sel;
+};
+
+static struct virtio_mmio *from_region(struct io_region *region)
+{
+	return container_of(region->device, struct virtio_mmio, dev);
+}
+
+// -- reads --
+
+static uint32_t read_features(const struct virtio_mmio *mmio)
+{
+	uint64_t features = virtio_features(mmio->vdev);
+
+	switch (mmio->device_features_sel) {
+	case 0:
+		return features;
+	case 1:
+		return features >> 32;
+	default:
+		return 0;
+	}
+}
+
+static uint32_t read_queue_register(struct virtio_mmio *mmio, uint64_t offset)
+{
+	const struct virtqueue *vq = virtio_queue(mmio->vdev, mmio->queue_sel);
+
+	if (!vq)
+		return 0;
+	return offset == REG_QUEUE_READY ? vq->ready : vq->size_max;
+}
+
+static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
+{
+	struct virtio_device *vdev = mmio->vdev;
+
+	switch (offset) {
+	case REG_MAGIC:
+		return MAGIC;
+	case REG_VERSION:
+		return VERSION;
+	case REG_DEVICE_ID:
+		return vdev->ops->type;
+	case REG_VENDOR_ID:
+		return VENDOR_ID;
+	case REG_DEVICE_FEATURES:
+		return read_features(mmio);
+	case REG_QUEUE_NUM_MAX:
+	case REG_QUEUE_READY:
+		return read_queue_register(mmio, offset);
+	case REG_INTERRUPT_STATUS:
+		return virtio_isr(vdev);
+	case REG_STATUS:
+		return virtio_status(vdev);
+	case REG_SHM_LEN_LOW:
+	case REG_SHM_LEN_HIGH:
+	case REG_SHM_BASE_LOW:
+	case REG_SHM_BASE_HIGH:
+		return NO_SHM;
+	case REG_CONFIG_GENERATION:
+		return atomic_load(&vdev->config_generation);
+	default:
+		return 0;
+	}
+}
+
+static bool in_config(const struct virtio_mmio *mmio, uint64_t offset, unsigned size)
+{
+	uint32_t config_bytes = mmio->vdev->ops->config_bytes;
+
+	return offset < config_bytes && size <= config_bytes - offset;
+}
+
+static uint64_t read_config(struct virtio_mmio *mmio, uint64_t offset, unsigned size)
+{
+	uint64_t value = 0;
+
+	if (in_config(mmio, offset, size))
+		mmio->vdev->ops->config_read(mmio->vdev, offset, &value, size);
+	return value;
+}
+
+static uint64_t mmio_read(struct io_region *region, uint64_t offset, unsigned size)
+{
+	struct virtio_mmio *mmio = from_region(region);
+
+	if (offset >= REG_CONFIG)
+		return read_config(mmio, offset - REG_CONFIG, size);
+	return size == REGISTER_BYTES ? read_register(mmio, offset) : 0;
+}
+
+// -- writes --
+
+static uint64_t with_low(uint64_t before, uint32_t value)
+{
+	return (before & ~(uint64_t)UINT32_MAX) | value;
+}
+
+static uint64_t with_high(uint64_t before, uint32_t value)
+{
+	return (before & UINT32_MAX) | (uint64_t)value << 32;
+}
+
+static void write_features(struct virtio_mmio *mmio, uint32_t value)
+{
+	struct virtio_device *vdev = mmio->vdev;
+	uint64_t before = vdev->features_driver;
+
+	if (mmio->driver_features_sel == 0)
+		virtio_set_driver_features(vdev, with_low(before, value));
+	else if (mmio->driver_features_sel == 1)
+		virtio_set_driver_features(vdev, with_high(before, value));
+}
+
+// An invalid size leaves 0, with which the queue cannot start.
+static uint16_t checked_size(const struct virtqueue *vq, uint32_t size)
+{
+	return size <= vq->size_max && !(size & (size - 1)) ? size : 0;
+}
+
+// 4.2.3.2: a queue is set up before DRIVER_OK, and while it is not ready.
+static void write_queue_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
+{
+	struct virtqueue *vq = virtio_queue(mmio->vdev, mmio->queue_sel);
+
+	if (!vq || !virtio_may_set_up_queues(mmio->vdev))
+		return;
+	if (offset == REG_QUEUE_READY)
+		vq->ready = value & 1;
+	if (vq->ready)
+		return;
+	switch (offset) {
+	case REG_QUEUE_NUM:
+		vq->size = checked_size(vq, value);
+		break;
+	case REG_QUEUE_DESC_LOW:
+		vq->desc_gpa = with_low(vq->desc_gpa, value);
+		break;
+	case REG_QUEUE_DESC_HIGH:
+		vq->desc_gpa = with_high(vq->desc_gpa, value);
+		break;
+	case REG_QUEUE_DRIVER_LOW:
+		vq->avail_gpa = with_low(vq->avail_gpa, value);
+		break;
+	case REG_QUEUE_DRIVER_HIGH:
+		vq->avail_gpa = with_high(vq->avail_gpa, value);
+		break;
+	case REG_QUEUE_DEVICE_LOW:
+		vq->used_gpa = with_low(vq->used_gpa, value);
+		break;
+	case REG_QUEUE_DEVICE_HIGH:
+		vq->used_gpa = with_high(vq->used_gpa, value);
+		break;
+	}
+}
+
+static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
+{
+	switch (offset) {
+	case REG_DEVICE_FEATURES_SEL:
+		mmio->device_features_sel = value;
+		break;
+	case REG_DRIVER_FEATURES:
+		write_features(mmio, value);
+		break;
+	case REG_DRIVER_FEATURES_SEL:
+		mmio->driver_features_sel = value;
+		break;
+	case REG_QUEUE_SEL:
+		mmio->queue_sel = value;
+		break;
+	case REG_QUEUE_NOTIFY:
+		virtio_notify(mmio->vdev, value);
+		break;
+	case REG_INTERRUPT_ACK:
+		virtio_ack(mmio->vdev, value);
+		break;
+	case REG_STATUS:
+		if (value <= UINT8_MAX)
+			virtio_set_status(mmio->vdev, value);
+		break;
+	default:
+		write_queue_register(mmio, offset, value);
+	}
+}
+
+static void write_config(struct virtio_mmio *mmio, uint64_t offset, uint64_t value, unsigned size)
+{
+	const struct virtio_ops *ops = mmio->vdev->ops;
+
+	if (ops->config_write && in_config(mmio, offset, size))
+		ops->config_write(mmio->vdev, offset, &value, size);
+}
+
+static void mmio_write(struct io_region *region, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct virtio_mmio *mmio = from_region(region);
+
+	if (offset >= REG_CONFIG)
+		write_config(mmio, offset - REG_CONFIG, value, size);
+	else if (size == REGISTER_BYTES)
+		write_register(mmio, offset, value);
+}
+
+static const struct io_ops mmio_io_ops = {
+	.read = mmio_read,
+	.write = mmio_write,
+	.min_size = 1,
+	.max_size = 8,
+};
+
+// -- the device --
+
+static void mmio_reset(struct device *dev)
+{
+	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
+
+	virtio_reset(mmio->vdev);
+	mmio->device_features_sel = 0;
+	mmio->driver_features_sel = 0;
+	mmio->queue_sel = 0;
+}
+
+static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
+{
+	fdt_node(fdt, "virtio_mmio@%llx", (unsigned long long)dev->region.base);
+	fdt_string(fdt, "compatible", "virtio,mmio");
+	fdt_reg(fdt, dev->region.base, dev->region.size_bytes);
+	fdt_interrupt(fdt, &dev->irq);
+	fdt_flag(fdt, "dma-coherent");
+	fdt_end(fdt);
+}
+
+static void mmio_free(struct device *dev)
+{
+	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
+
+	mmio->vdev->ops->free(mmio->vdev);
+	device_exit(dev);
+	free(mmio);
+}
+
+static const struct device_ops mmio_device_ops = {
+	.reset = mmio_reset,
+	.describe = mmio_describe,
+	.free = mmio_free,
+};
+
+int virtio_mmio_create(struct device **dev, struct virtio_device *vdev, uint64_t base,
+		       uint64_t size_bytes, struct irq_line irq)
+{
+	struct virtio_mmio *mmio = calloc(1, sizeof(*mmio));
+
+	if (!mmio) {
+		vdev->ops->free(vdev);
+		return fail(ENOMEM, "virtio-mmio at 0x%llx", (unsigned long long)base);
+	}
+	mmio->vdev = vdev;
+	vdev->irq = irq;
+	device_init(&mmio->dev, vdev->name, &mmio_device_ops, &mmio_io_ops, base, size_bytes, irq);
+	*dev = &mmio->dev;
+	return 0;
+}
