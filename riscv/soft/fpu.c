@@ -142,9 +142,9 @@ uint64_t fpu_minmax_nan_d(uint64_t a, uint64_t b)
 	return fpu_is_nan_d(b) ? FPU_NAN_D : b;
 }
 
-uint64_t fpu_compare_nan_s(uint32_t a, uint32_t b, bool quiet)
+uint64_t fpu_compare_nan_s(uint64_t a, uint64_t b, bool quiet)
 {
-	if (!quiet || is_signaling_s(a) || is_signaling_s(b))
+	if (!quiet || is_signaling_s(fpu_unbox(a)) || is_signaling_s(fpu_unbox(b)))
 		fpu_raise(FPU_NV);
 	return 0;
 }

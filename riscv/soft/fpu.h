@@ -183,26 +183,40 @@ static inline double fpu_in_d(uint64_t a)
 	return x;
 }
 
-static inline uint64_t fpu_out_s(float x)
+static inline uint64_t fpu_bits_s(float x)
 {
 	uint32_t bits;
 
-	FPU_BARRIER(x);
-	if (unlikely(x != x))
-		return FPU_NAN_S;
 	memcpy(&bits, &x, sizeof(bits));
 	return FPU_BOX | bits;
 }
 
-static inline uint64_t fpu_out_d(double x)
+static inline uint64_t fpu_bits_d(double x)
 {
 	uint64_t bits;
 
-	FPU_BARRIER(x);
-	if (unlikely(x != x))
-		return FPU_NAN_D;
 	memcpy(&bits, &x, sizeof(bits));
 	return bits;
+}
+
+static inline uint64_t fpu_out_s(float x)
+{
+	FPU_BARRIER(x);
+	if (unlikely(x != x)) {
+		FPU_BARRIER(x); // for a branch: a conditional move would wait for x
+		return FPU_NAN_S;
+	}
+	return fpu_bits_s(x);
+}
+
+static inline uint64_t fpu_out_d(double x)
+{
+	FPU_BARRIER(x);
+	if (unlikely(x != x)) {
+		FPU_BARRIER(x);
+		return FPU_NAN_D;
+	}
+	return fpu_bits_d(x);
 }
 
 #define FPU_DEFINE_BINARY(name, host, op, sign, p)                          \
@@ -290,15 +304,14 @@ uint64_t fpu_fma_nan_d(uint64_t a, uint64_t b);
 	{                                                                   \
 		if (unlikely(!fpu_host_fma()))                              \
 			return fpu_soft_here(op, a, b, c);                  \
-		uint64_t r = fpu_out_##p(fpu_host_fma_##p(                  \
-			product_sign fpu_in_##p(a), fpu_in_##p(b),          \
-			addend_sign fpu_in_##p(c)));                        \
-		if (unlikely(r == FPU_NAN_OF_##p))                          \
+		__auto_type r = fpu_host_fma_##p(product_sign fpu_in_##p(a), \
+						 fpu_in_##p(b),              \
+						 addend_sign fpu_in_##p(c)); \
+		FPU_BARRIER(r);                                             \
+		if (unlikely(r != r))                                       \
 			return fpu_fma_nan_##p(a, b);                       \
-		return r;                                                   \
+		return fpu_bits_##p(r);                                     \
 	}
-#define FPU_NAN_OF_s FPU_NAN_S
-#define FPU_NAN_OF_d FPU_NAN_D
 
 FPU_DEFINE_FMA(madd, FPU_MADD_S, +, +, s)
 FPU_DEFINE_FMA(madd, FPU_MADD_D, +, +, d)
@@ -424,7 +437,7 @@ static inline int64_t fpu_key_d(uint64_t a)
 // signaling NaN raises NV, in comparisons other than feq every NaN does.
 uint64_t fpu_minmax_nan_s(uint32_t a, uint32_t b);
 uint64_t fpu_minmax_nan_d(uint64_t a, uint64_t b);
-uint64_t fpu_compare_nan_s(uint32_t a, uint32_t b, bool quiet);
+uint64_t fpu_compare_nan_s(uint64_t a, uint64_t b, bool quiet);
 uint64_t fpu_compare_nan_d(uint64_t a, uint64_t b, bool quiet);
 
 #define FPU_DEFINE_MINMAX_S(name, sign)                                     \
@@ -448,33 +461,24 @@ FPU_DEFINE_MINMAX_S(max, >)
 FPU_DEFINE_MINMAX_D(min, <)
 FPU_DEFINE_MINMAX_D(max, >)
 
-// The two zeros are equal, else the order of the keys holds.
-#define FPU_DEFINE_COMPARE_S(name, sign, quiet)                             \
-	static inline uint64_t fpu_##name##_s(uint64_t a, uint64_t b)       \
+// Quiet host comparisons; NaNs never reach them.
+#define FPU_DEFINE_COMPARE(name, host, quiet, p)                            \
+	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b)     \
 	{                                                                   \
-		uint32_t x = fpu_unbox(a), y = fpu_unbox(b);                \
-		if (unlikely(fpu_is_nan_s(x) || fpu_is_nan_s(y)))           \
-			return fpu_compare_nan_s(x, y, quiet);              \
-		if ((x | y) << 1 == 0)                                      \
-			return 0 sign 0;                                    \
-		return fpu_key_s(x) sign fpu_key_s(y);                      \
+		__auto_type x = fpu_in_##p(a);                              \
+		__auto_type y = fpu_in_##p(b);                              \
+		if (unlikely(__builtin_isunordered(x, y)))                  \
+			return fpu_compare_nan_##p(a, b, quiet);            \
+		return host(x, y);                                          \
 	}
-FPU_DEFINE_COMPARE_S(eq, ==, true)
-FPU_DEFINE_COMPARE_S(lt, <, false)
-FPU_DEFINE_COMPARE_S(le, <=, false)
 
-#define FPU_DEFINE_COMPARE_D(name, sign, quiet)                             \
-	static inline uint64_t fpu_##name##_d(uint64_t a, uint64_t b)       \
-	{                                                                   \
-		if (unlikely(fpu_is_nan_d(a) || fpu_is_nan_d(b)))           \
-			return fpu_compare_nan_d(a, b, quiet);              \
-		if ((a | b) << 1 == 0)                                      \
-			return 0 sign 0;                                    \
-		return fpu_key_d(a) sign fpu_key_d(b);                      \
-	}
-FPU_DEFINE_COMPARE_D(eq, ==, true)
-FPU_DEFINE_COMPARE_D(lt, <, false)
-FPU_DEFINE_COMPARE_D(le, <=, false)
+#define FPU_EQUAL(x, y) ((x) == (y))
+FPU_DEFINE_COMPARE(eq, FPU_EQUAL, true, s)
+FPU_DEFINE_COMPARE(eq, FPU_EQUAL, true, d)
+FPU_DEFINE_COMPARE(lt, __builtin_isless, false, s)
+FPU_DEFINE_COMPARE(lt, __builtin_isless, false, d)
+FPU_DEFINE_COMPARE(le, __builtin_islessequal, false, s)
+FPU_DEFINE_COMPARE(le, __builtin_islessequal, false, d)
 
 // The mask of fclass (unprivileged spec table 26).
 uint64_t fpu_class_s(uint64_t a);
