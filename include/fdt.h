@@ -29,7 +29,8 @@ void fdt_flag(struct fdt_writer *fdt, const char *name);
 void fdt_u32(struct fdt_writer *fdt, const char *name, uint32_t value);
 void fdt_u64(struct fdt_writer *fdt, const char *name, uint64_t value);
 void fdt_cells(struct fdt_writer *fdt, const char *name, const uint32_t *cells, unsigned count);
-void fdt_string(struct fdt_writer *fdt, const char *name, const char *value);
+// Not fdt_string(): that is a function of libfdt, and the linker would mix them up.
+void fdt_str(struct fdt_writer *fdt, const char *name, const char *value);
 // Strings one after the other, each with its NUL; @size_bytes counts them all.
 void fdt_strings(struct fdt_writer *fdt, const char *name, const char *values, size_t size_bytes);
 void fdt_bytes(struct fdt_writer *fdt, const char *name, const void *data, size_t size_bytes);
