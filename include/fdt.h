@@ -15,6 +15,7 @@
 struct fdt_writer {
 	void *blob;
 	size_t size_bytes;
+	unsigned depth; // open nodes
 	int error; // a libfdt error, 0 when all went well so far
 };
 
