@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel's command line: what the machine adds, then what the user gave.
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "riscv-machine.h"
+#include "vm-config.h"
+
+// COMMAND_LINE_SIZE of Linux's arch/riscv; it drops the rest without a word.
+#define LINUX_LINE_SIZE 1024
+
+struct line {
+	char *text;
+	size_t size;
+	size_t used; // may exceed @size: then it did not fit
+};
+
+static void PRINTF_LIKE(2, 3) add(struct line *line, const char *fmt, ...)
+{
+	size_t room = line->used < line->size ? line->size - line->used : 0;
+	va_list args;
+
+	va_start(args, fmt);
+	line->used += vsnprintf(room ? line->text + line->used : NULL, room, fmt, args);
+	va_end(args);
+}
+
+// True when @params holds the parameter @key ("root=") itself, not a longer one.
+static bool has_param(const char *params, const char *key)
+{
+	const char *at = params;
+
+	while (at && (at = strstr(at, key))) {
+		if (at == params || at[-1] == ' ' || at[-1] == '\t' || at[-1] == '\n')
+			return true;
+		at++;
+	}
+	return false;
+}
+
+static void add_defaults(struct line *line, const struct vm_config *config)
+{
+	// panic=-1: restart at once, so that a panic ends or resets the VM.
+	add(line, "console=%s panic=-1", config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0");
+	if (config->disk_count && !config->initrd_path && !has_param(config->params, "root="))
+		add(line, " root=/dev/vda %s", config->disks[0].read_only ? "ro" : "rw");
+}
+
+int riscv_bootargs(const struct vm_config *config, char *text, size_t size)
+{
+	struct line line = { .text = text, .size = size };
+
+	text[0] = '\0';
+	if (!config->no_defaults)
+		add_defaults(&line, config);
+	// The user's come last, so that they win.
+	if (config->params && *config->params)
+		add(&line, "%s%s", line.used ? " " : "", config->params);
+	if (line.used >= size)
+		return fail_msg(E2BIG, "the kernel command line has %zu bytes; at most %zu fit: shorten -p",
+				line.used, size - 1);
+	if (line.used >= LINUX_LINE_SIZE)
+		warn("the kernel command line has %zu bytes; Linux reads only the first %u",
+		     line.used, LINUX_LINE_SIZE - 1);
+	return 0;
+}

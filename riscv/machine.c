@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The riscv64 machine: memory map, parts, reset.
+//
+//  0x00_0000_0000 +-----------------------+
+//                 | nothing               |  a null pointer finds no device
+//  0x00_0010_0000 | syscon                |  4 KiB: power off, reboot
+//  0x00_0010_1000 | RTC                   |  4 KiB: goldfish
+//                 | nothing               |
+//  0x00_0c00_0000 | PLIC                  |  64 MiB at most, by number of contexts
+//  0x00_1000_0000 | UART                  |  256 bytes: 16550A
+//  0x00_1000_1000 | virtio-mmio           |  512 slots of 4 KiB
+//  0x00_1020_1000 | nothing               |
+//  0x00_2000_0000 | kept for AIA          |  APLIC, then an IMSIC page a hart
+//  0x00_3000_0000 | kept for PCI          |  256 MiB: configuration space
+//  0x00_4000_0000 | kept for PCI          |  1 GiB: 32-bit BARs
+//  0x00_8000_0000 +-----------------------+
+//                 | RAM                   |  up to 2^40 - 2 GiB
+//                 |  + 2 MiB    kernel    |  where its header asks for it
+//                 |             initrd    |  next page after all of the kernel
+//                 |             FDT       |  next 2 MiB boundary after that
+//  0x100_0000_0000 +----------------------+
+//                 | kept for PCI          |  64-bit BARs
+//
+// Harts start in S mode at the kernel's entry: there is no firmware, sbi.c answers
+// its calls.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "riscv-machine.h"
+#include "memory.h"
+#include "riscv-accel.h"
+#include "vm-config.h"
+
+static int probe(const struct vm_config *config, const struct accel_ops *accel)
+{
+	if (!accel->riscv)
+		return fail_msg(ENOTSUP, "accelerator %s does not run riscv64 guests; try --accel soft",
+				accel->name);
+	if (!config->cpus || config->cpus > RISCV_MAX_HARTS)
+		return fail_msg(EINVAL, "-c %u: a riscv64 machine has 1 to %u harts", config->cpus,
+				RISCV_MAX_HARTS);
+	if (config->memory_bytes < RISCV_RAM_MIN_BYTES ||
+	    config->memory_bytes > RISCV_RAM_MAX_BYTES)
+		return fail_msg(EINVAL, "-m: %" PRIu64 " MiB; a riscv64 machine has %llu MiB to %llu GiB",
+				config->memory_bytes / (uint64_t)MIB, RISCV_RAM_MIN_BYTES / MIB,
+				RISCV_RAM_MAX_BYTES / GIB);
+	return 0;
+}
+
+static int layout(struct machine *machine)
+{
+	machine->priv = calloc(1, sizeof(struct riscv_machine));
+	if (!machine->priv)
+		return fail(ENOMEM, "make the riscv64 machine");
+	return memory_add_ram(machine->memory, RISCV_RAM_BASE,
+			      align_down(machine->config->memory_bytes, 4 * KIB));
+}
+
+static int init_irqchip(struct machine *machine)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+	struct plic_config config = {
+		.base = RISCV_PLIC_BASE,
+		.sources = RISCV_IRQ_COUNT,
+		.contexts = machine->config->cpus,
+		.vcpus = machine->vcpus,
+	};
+	int rc = plic_create(&priv->plic, machine->mmio, &config);
+
+	if (!rc)
+		machine->irqchip = plic_irqchip(priv->plic);
+	return rc;
+}
+
+static struct irq_line line(const struct machine *machine, unsigned number)
+{
+	return (struct irq_line){ machine->irqchip, number };
+}
+
+static int add_serial(struct machine *machine, struct device **dev)
+{
+	// With another console the port stays, with nothing plugged in.
+	struct term *term = machine->config->console == CONSOLE_SERIAL ? machine->term : NULL;
+
+	return serial_create(dev, RISCV_SERIAL_BASE, line(machine, RISCV_IRQ_SERIAL), term);
+}
+
+static int add_syscon(struct machine *machine, struct device **dev)
+{
+	return syscon_create(dev, RISCV_SYSCON_BASE, machine->power);
+}
+
+static int add_rtc(struct machine *machine, struct device **dev)
+{
+	return goldfish_rtc_create(dev, RISCV_RTC_BASE, line(machine, RISCV_IRQ_RTC),
+				   machine->loop);
+}
+
+static int add_platform_devices(struct machine *machine)
+{
+	static int (*const creators[])(struct machine *machine, struct device **dev) = {
+		add_serial,
+		add_syscon,
+		add_rtc,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(creators); i++) {
+		struct device *dev;
+		int rc = creators[i](machine, &dev);
+
+		if (!rc)
+			rc = device_list_add(machine->devices, machine->mmio, dev);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int virtio_slot(struct machine *machine, unsigned index, struct machine_slot *slot)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	if (index >= RISCV_VIRTIO_SLOTS)
+		return fail_msg(ENOSPC, "a riscv64 machine has room for %u virtio devices",
+				RISCV_VIRTIO_SLOTS);
+	*slot = (struct machine_slot){
+		.base = RISCV_VIRTIO_BASE + index * RISCV_VIRTIO_STRIDE,
+		.size_bytes = RISCV_VIRTIO_STRIDE,
+		.irq = line(machine, RISCV_IRQ_VIRTIO + index),
+	};
+	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
+	return 0;
+}
+
+static int load(struct machine *machine)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	priv->sbi = (struct sbi){
+		.memory = machine->memory,
+		.term = machine->term,
+		.vcpus = machine->vcpus,
+		.riscv = machine->accel->ops->riscv,
+	};
+	return riscv_load(machine);
+}
+
+static const void *device_tree(struct machine *machine, size_t *size_bytes)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	*size_bytes = priv->fdt_bytes;
+	return priv->fdt;
+}
+
+// riscv/boot.rst: a0 is the hart, a1 the device tree; others wait for HSM.
+static int reset_vcpu(struct machine *machine, struct vcpu *vcpu)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	return machine->accel->ops->riscv->reset(vcpu, vcpu->index == 0, priv->entry_gpa,
+						 vcpu->index, priv->fdt_gpa);
+}
+
+static void reset(struct machine *machine)
+{
+	plic_reset(riscv_machine_priv(machine)->plic);
+}
+
+static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
+				 struct guest_call *call)
+{
+	return sbi_call(&riscv_machine_priv(machine)->sbi, vcpu, call);
+}
+
+static void free_machine(struct machine *machine)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	if (!priv)
+		return;
+	plic_free(priv->plic);
+	free(priv->fdt);
+	free(priv);
+	machine->irqchip = NULL;
+	machine->priv = NULL;
+}
+
+const struct machine_ops riscv_machine = {
+	.name = "riscv64",
+	.arch = IMAGE_ARCH_RISCV64,
+	.probe = probe,
+	.layout = layout,
+	.init_irqchip = init_irqchip,
+	.add_platform_devices = add_platform_devices,
+	.virtio_slot = virtio_slot,
+	.load = load,
+	.device_tree = device_tree,
+	.reset_vcpu = reset_vcpu,
+	.reset = reset,
+	.guest_call = guest_call,
+	.free = free_machine,
+};

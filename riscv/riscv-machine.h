@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The riscv64 machine's memory map and the state its parts share; private to riscv/.
+#ifndef KVIK_RISCV_RISCV_MACHINE_H
+#define KVIK_RISCV_RISCV_MACHINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hw.h"
+#include "machine.h"
+#include "plic.h"
+#include "sbi.h"
+#include "util.h"
+
+// The map; its picture stands at the head of machine.c.
+#define RISCV_SYSCON_BASE 0x00100000ULL
+#define RISCV_RTC_BASE 0x00101000ULL
+#define RISCV_PLIC_BASE 0x0c000000ULL
+#define RISCV_SERIAL_BASE 0x10000000ULL
+#define RISCV_VIRTIO_BASE 0x10001000ULL
+#define RISCV_VIRTIO_STRIDE 0x1000ULL
+#define RISCV_VIRTIO_SLOTS 512
+#define RISCV_RAM_BASE 0x80000000ULL
+// Physical addresses end at 2^40.
+#define RISCV_RAM_MAX_BYTES ((1ULL << 40) - RISCV_RAM_BASE)
+#define RISCV_RAM_MIN_BYTES (8 * MIB)
+
+#define RISCV_MAX_HARTS 512
+
+// PLIC sources.
+enum {
+	RISCV_IRQ_SERIAL = 1,
+	RISCV_IRQ_RTC = 2,
+	RISCV_IRQ_VIRTIO = 8, // the first slot's
+	RISCV_IRQ_COUNT = RISCV_IRQ_VIRTIO + RISCV_VIRTIO_SLOTS
+};
+
+// Phandles of nodes that are no device; a device's own is its base address.
+#define RISCV_INTC_PHANDLE(hart) (1 + (hart))
+
+struct riscv_machine {
+	struct plic *plic;
+	struct sbi sbi;
+	unsigned virtio_slots; // handed out so far
+	// What load() put into RAM.
+	uint64_t entry_gpa;
+	uint64_t fdt_gpa;
+	void *fdt; // copy of it; the caller of device_tree() borrows it
+	size_t fdt_bytes;
+};
+
+static inline struct riscv_machine *riscv_machine_priv(const struct machine *machine)
+{
+	return machine->priv;
+}
+
+// Where load() put the initrd; size 0: none.
+struct riscv_initrd {
+	uint64_t start_gpa;
+	uint64_t size_bytes;
+};
+
+// load.c: as machine_ops.load.
+int riscv_load(struct machine *machine) MUST_CHECK;
+
+// fdt.c: builds the device tree on the heap; the caller frees it. Main thread.
+int riscv_fdt_build(struct machine *machine, const struct riscv_initrd *initrd, void **blob,
+		    size_t *size_bytes) MUST_CHECK;
+
+// bootargs.c: the kernel's command line into @line of @size bytes. Returns 0 or
+// -E2BIG after a message.
+#define RISCV_BOOTARGS_SIZE 2048
+int riscv_bootargs(const struct vm_config *config, char *line, size_t size) MUST_CHECK;
+
+// isa.c: "rv64imafdc_zicsr..." from the names in @extensions, in canonical order.
+// Returns 0 or -ENOSPC without a message.
+int riscv_isa_string(const char *const *extensions, char *text, size_t size) MUST_CHECK;
+
+#endif
