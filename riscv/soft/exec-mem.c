@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Handlers of loads, stores and atomics.
+//
+// The fast path is one TLB probe with the address's index, compared with the page
+// of the access's *last* byte: an access inside a page hits whatever its alignment,
+// and one across a page end misses.
+#include <string.h>
+
+#include "exec.h"
+
+#define RD h->x[SLOT_A]
+#define FRD h->f[SLOT_A]
+#define VA (h->x[SLOT_B] + (uint64_t)SLOT_IMM)
+
+// Guest memory may be misaligned and is shared with other harts: one access each.
+#define DEFINE_GUEST_ACCESS(bits)                                                          \
+	struct guest_u##bits {                                                             \
+		uint##bits##_t v;                                                          \
+	} __attribute__((packed, may_alias));                                              \
+	static ALWAYS_INLINE uint##bits##_t guest_load##bits(uint64_t host)                \
+	{                                                                                  \
+		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                            \
+			return *(volatile uint##bits##_t *)(uintptr_t)host;                \
+		return ((volatile struct guest_u##bits *)(uintptr_t)host)->v;              \
+	}                                                                                  \
+	static ALWAYS_INLINE void guest_store##bits(uint64_t host, uint##bits##_t v)       \
+	{                                                                                  \
+		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                            \
+			*(volatile uint##bits##_t *)(uintptr_t)host = v;                   \
+		else                                                                       \
+			((volatile struct guest_u##bits *)(uintptr_t)host)->v = v;         \
+	}
+
+// Where the compiler splits misaligned accesses into bytes, aligned ones must not be.
+#if defined(__x86_64__) || defined(__aarch64__)
+#define HOST_IS_STRICT 0
+#else
+#define HOST_IS_STRICT 1
+#endif
+
+DEFINE_GUEST_ACCESS(8)
+DEFINE_GUEST_ACCESS(16)
+DEFINE_GUEST_ACCESS(32)
+DEFINE_GUEST_ACCESS(64)
+
+static ALWAYS_INLINE const struct tlb_entry *probe(const struct tlb_entry *tlb, uint64_t va,
+						   unsigned size)
+{
+	const struct tlb_entry *e = &tlb[tlb_index(va)];
+
+	return likely(e->tag == ((va + size - 1) & PAGE_MASK)) ? e : NULL;
+}
+
+// -- loads: @bits wide, put(v) stores the value --
+
+#define LOAD(kind, name, bits, put)                                                 \
+	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
+	{                                                                           \
+		uint##bits##_t v;                                                   \
+		h->trap_cause = mmu_load(h, VA, &h->scratch, bits / 8);             \
+		if (h->trap_cause != CAUSE_NONE)                                    \
+			GO(exec_raise);                                             \
+		v = (uint##bits##_t)h->scratch;                                     \
+		put;                                                                \
+		NEXT(slot_is_compressed(w) ? 1 : 2);                                \
+	}                                                                           \
+	kind(name)                                                                  \
+	{                                                                           \
+		uint64_t va = VA;                                                   \
+		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);       \
+		uint##bits##_t v;                                                   \
+		if (!e)                                                             \
+			GO(name##_slow);                                            \
+		v = guest_load##bits(va + e->addend);                               \
+		put;                                                                \
+		NEXT(len);                                                          \
+	}
+
+static bool slot_is_compressed(slot_t w)
+{
+	switch (slot_op(w)) {
+	case OP_lw_c: case OP_ld_c: case OP_fld_c: case OP_sw_c: case OP_sd_c: case OP_fsd_c:
+		return true;
+	default:
+		return false;
+	}
+}
+
+LOAD(WIDE, lb, 8, RD = (uint64_t)(int64_t)(int8_t)v)
+LOAD(WIDE, lbu, 8, RD = v)
+LOAD(WIDE, lh, 16, RD = (uint64_t)(int64_t)(int16_t)v)
+LOAD(WIDE, lhu, 16, RD = v)
+LOAD(BOTH, lw, 32, RD = (uint64_t)(int64_t)(int32_t)v)
+LOAD(WIDE, lwu, 32, RD = v)
+LOAD(BOTH, ld, 64, RD = v)
+LOAD(WIDE, flw, 32, FRD = v | 0xffffffff00000000ULL)
+LOAD(BOTH, fld, 64, FRD = v)
+
+// -- stores --
+
+#define STORE(kind, name, bits, value)                                              \
+	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
+	{                                                                           \
+		h->scratch = (uint##bits##_t)(value);                               \
+		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);            \
+		if (h->trap_cause != CAUSE_NONE)                                    \
+			GO(exec_raise);                                             \
+		NEXT(slot_is_compressed(w) ? 1 : 2);                                \
+	}                                                                           \
+	kind(name)                                                                  \
+	{                                                                           \
+		uint64_t va = VA;                                                   \
+		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);      \
+		if (!e)                                                             \
+			GO(name##_slow);                                            \
+		guest_store##bits(va + e->addend, (uint##bits##_t)(value));         \
+		NEXT(len);                                                          \
+	}
+
+STORE(WIDE, sb, 8, RD)
+STORE(WIDE, sh, 16, RD)
+STORE(BOTH, sw, 32, RD)
+STORE(BOTH, sd, 64, RD)
+STORE(WIDE, fsw, 32, FRD)
+STORE(BOTH, fsd, 64, FRD)
+
+// -- A: operand imm holds rs2; addresses must be aligned --
+
+#define AMO_VA (h->x[SLOT_B])
+#define AMO_SOURCE (h->x[SLOT_IMM & 31])
+
+// Sets h->scratch_host; false: h->trap_cause says why not.
+static ALWAYS_INLINE bool amo_pointer(struct hart *h, uint64_t va, unsigned size)
+{
+	const struct tlb_entry *e = probe(h->write_tlb, va, size);
+
+	if (va & (size - 1)) {
+		h->trap_cause = CAUSE_STORE_MISALIGNED;
+		h->trap_tval = va;
+		return false;
+	}
+	if (e) {
+		h->scratch_host = (void *)(uintptr_t)(va + e->addend);
+		return true;
+	}
+	h->trap_cause = mmu_store_pointer(h, va, size, &h->scratch_host);
+	return h->trap_cause == CAUSE_NONE;
+}
+
+#define AMO_W(name, expr)                                                          \
+	WIDE(name##_w)                                                             \
+	{                                                                          \
+		uint32_t source = (uint32_t)AMO_SOURCE;                            \
+		uint32_t *p;                                                       \
+		if (unlikely(!amo_pointer(h, AMO_VA, 4)))                          \
+			GO(exec_raise);                                            \
+		p = h->scratch_host;                                               \
+		RD = (uint64_t)(int64_t)(int32_t)(expr);                           \
+		NEXT(len);                                                         \
+	}
+
+#define AMO_D(name, expr)                                                          \
+	WIDE(name##_d)                                                             \
+	{                                                                          \
+		uint64_t source = AMO_SOURCE;                                      \
+		uint64_t *p;                                                       \
+		if (unlikely(!amo_pointer(h, AMO_VA, 8)))                          \
+			GO(exec_raise);                                            \
+		p = h->scratch_host;                                               \
+		RD = (expr);                                                       \
+		NEXT(len);                                                         \
+	}
+
+#define AMO(name, builtin)                                        \
+	AMO_W(name, builtin(p, source, __ATOMIC_SEQ_CST))         \
+	AMO_D(name, builtin(p, source, __ATOMIC_SEQ_CST))
+
+AMO(amoswap, __atomic_exchange_n)
+AMO(amoadd, __atomic_fetch_add)
+AMO(amoxor, __atomic_fetch_xor)
+AMO(amoand, __atomic_fetch_and)
+AMO(amoor, __atomic_fetch_or)
+
+// Minimum and maximum: @type tells how to compare.
+#define DEFINE_MINMAX(name, type, utype, op)                                              \
+	static ALWAYS_INLINE utype name(utype *p, utype source)                           \
+	{                                                                                 \
+		utype old = __atomic_load_n(p, __ATOMIC_RELAXED);                         \
+		while (!__sync_bool_compare_and_swap(                                     \
+			p, old, (type)source op(type)old ? source : old))                 \
+			old = __atomic_load_n(p, __ATOMIC_RELAXED);                       \
+		return old;                                                               \
+	}
+
+DEFINE_MINMAX(fetch_min32, int32_t, uint32_t, <)
+DEFINE_MINMAX(fetch_max32, int32_t, uint32_t, >)
+DEFINE_MINMAX(fetch_minu32, uint32_t, uint32_t, <)
+DEFINE_MINMAX(fetch_maxu32, uint32_t, uint32_t, >)
+DEFINE_MINMAX(fetch_min64, int64_t, uint64_t, <)
+DEFINE_MINMAX(fetch_max64, int64_t, uint64_t, >)
+DEFINE_MINMAX(fetch_minu64, uint64_t, uint64_t, <)
+DEFINE_MINMAX(fetch_maxu64, uint64_t, uint64_t, >)
+
+AMO_W(amomin, fetch_min32(p, source))
+AMO_W(amomax, fetch_max32(p, source))
+AMO_W(amominu, fetch_minu32(p, source))
+AMO_W(amomaxu, fetch_maxu32(p, source))
+AMO_D(amomin, fetch_min64(p, source))
+AMO_D(amomax, fetch_max64(p, source))
+AMO_D(amominu, fetch_minu64(p, source))
+AMO_D(amomaxu, fetch_maxu64(p, source))
+
+// LR remembers address and value; SC succeeds if the host's compare-and-swap does.
+// A value that changed and changed back goes unnoticed, which the sequences that
+// the ISA guarantees progress for (ch. 13.3) and compilers emit tolerate.
+
+#define LR(name, bits)                                                                    \
+	WIDE(name)                                                                        \
+	{                                                                                 \
+		uint64_t va = AMO_VA;                                                     \
+		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);             \
+		if (unlikely(va & (bits / 8 - 1)))                                        \
+			RAISE(CAUSE_LOAD_MISALIGNED, va);                                 \
+		if (unlikely(!e))                                                         \
+			GO(lr_slow);                                                      \
+		h->resv_value = __atomic_load_n(                                          \
+			(uint##bits##_t *)(uintptr_t)(va + e->addend), __ATOMIC_SEQ_CST); \
+		h->resv_va = va;                                                          \
+		RD = (uint64_t)(int64_t)(int##bits##_t)h->resv_value;                     \
+		NEXT(len);                                                                \
+	}
+
+// Fills the TLB and tries again, or faults. A device has no reservations.
+static COLD const slot_t *lr_slow(HANDLER_ARGS)
+{
+	h->trap_cause = mmu_load_pointer(h, AMO_VA, &h->scratch_host);
+	if (h->trap_cause != CAUSE_NONE)
+		GO(exec_raise);
+	DISPATCH(s);
+}
+
+LR(lr_w, 32)
+LR(lr_d, 64)
+
+#define SC(name, bits)                                                                    \
+	WIDE(name)                                                                        \
+	{                                                                                 \
+		uint64_t va = AMO_VA, expected = h->resv_va;                              \
+		if (unlikely(!amo_pointer(h, va, bits / 8)))                              \
+			GO(exec_raise);                                                   \
+		h->resv_va = RESERVATION_NONE;                                            \
+		RD = va != expected ||                                                    \
+		     !__sync_bool_compare_and_swap((uint##bits##_t *)h->scratch_host,     \
+						   (uint##bits##_t)h->resv_value,         \
+						   (uint##bits##_t)AMO_SOURCE);           \
+		NEXT(len);                                                                \
+	}
+
+SC(sc_w, 32)
+SC(sc_d, 64)
+
+// -- fences --
+
+#define FENCE_PRED_OW 0x50 // predecessor set: O or W
+#define FENCE_SUCC_IR 0x0a // successor set: I or R
+
+WIDE(fence)
+{
+	// x86 reorders only stores with later loads; elsewhere take the strongest.
+#if defined(__x86_64__)
+	if ((SLOT_IMM & FENCE_PRED_OW) && (SLOT_IMM & FENCE_SUCC_IR))
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+	NEXT(len);
+}
+
+// Zicboz: the block is a page, which makes it one memset for the kernel.
+WIDE(cbo_zero)
+{
+	if (h->priv == PRIV_U && !(h->senvcfg & SENVCFG_CBZE))
+		GO(exec_illegal);
+	h->trap_cause = mmu_store_pointer(h, AMO_VA, 1, &h->scratch_host);
+	if (unlikely(h->trap_cause != CAUSE_NONE))
+		GO(exec_raise);
+	memset((void *)align_down((uintptr_t)h->scratch_host, PAGE_BYTES), 0, PAGE_BYTES);
+	NEXT(len);
+}

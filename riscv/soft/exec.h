@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Writing handlers: the interpreter is one function an instruction, each ending in
+// a tail call to the next one's.
+//
+// A handler gets the hart, its slot, the slot's content and the table to dispatch
+// by; all four stay in host registers from one instruction to the next. Rules:
+//  - nothing on the fast path calls anything: what is slow is a handler of its own,
+//    reached by a tail call (a call in between would spill the registers);
+//  - no local variable's address is taken, or the compiler gives up the tail call;
+//    hart->scratch serves instead;
+//  - a handler that can fault changes nothing before it is sure.
+// Without optimisation, or with a sanitizer that breaks tail calls, the handlers
+// return the next slot to a loop instead (EXEC_LOOP).
+#ifndef KVIK_SOFT_EXEC_H
+#define KVIK_SOFT_EXEC_H
+
+#include "decode.h"
+#include "hart.h"
+#include "mmu.h"
+
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(KVIK_EXEC_LOOP)
+#define EXEC_LOOP 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define EXEC_LOOP 1
+#endif
+#endif
+
+#if defined(__has_attribute) && defined(__clang__)
+#if __has_attribute(musttail)
+#define TAIL_CALL __attribute__((musttail))
+#endif
+#endif
+#ifndef TAIL_CALL
+#define TAIL_CALL
+#endif
+
+struct op_table {
+	handler_fn *op[OP_COUNT];
+};
+
+// The table for the hart's FP state; see exec-table.c.
+const struct op_table *exec_table(const struct hart *h);
+// The same, disregarding that instructions are counted.
+const struct op_table *exec_plain_table(const struct hart *h);
+
+#define HANDLER_ARGS struct hart *h, const slot_t *s, slot_t w, const struct op_table *t
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define COLD __attribute__((noinline, cold))
+
+static ALWAYS_INLINE slot_t slot_load(const slot_t *s)
+{
+	return __atomic_load_n(s, __ATOMIC_RELAXED);
+}
+
+static ALWAYS_INLINE unsigned slot_op(slot_t w)
+{
+	return (uint32_t)w >> 16;
+}
+
+#define SLOT_A (w & 0xff)
+#define SLOT_B (w >> 8 & 0xff)
+#define SLOT_IMM ((int64_t)w >> 32)
+
+// Goes on at slot @p.
+#ifdef EXEC_LOOP
+#define DISPATCH(p) return (p)
+#else
+#define DISPATCH(p)                                                \
+	do {                                                       \
+		s = (p);                                           \
+		w = slot_load(s);                                  \
+		TAIL_CALL return t->op[slot_op(w)](h, s, w, t);    \
+	} while (0)
+#endif
+
+// The next instruction; @len: this one's length in slots.
+#define NEXT(len) DISPATCH(s + (len))
+
+#define GO(handler) TAIL_CALL return handler(h, s, w, t)
+
+// Goes on at address @target, in whatever page; polls.
+#define GOTO_PC(target)                                                               \
+	do {                                                                          \
+		uint64_t goto_pc_ = (target);                                         \
+		const struct tlb_entry *goto_e_ = &h->fetch_tlb[tlb_index(goto_pc_)]; \
+		if (unlikely(goto_e_->tag != (goto_pc_ & PAGE_MASK)) ||               \
+		    hart_is_pending(h)) {                                             \
+			h->pc = goto_pc_;                                             \
+			GO(exec_enter);                                               \
+		}                                                                     \
+		h->page_va = goto_e_->tag;                                            \
+		h->page_slots = (const slot_t *)(uintptr_t)goto_e_->addend;           \
+		DISPATCH(h->page_slots + ((goto_pc_ & PAGE_OFFSET_MASK) >> 1));       \
+	} while (0)
+
+// Goes on at slot @p of this page; polls.
+#define GOTO_SLOT_POLL(p)                          \
+	do {                                       \
+		s = (p);                           \
+		if (hart_is_pending(h)) {          \
+			h->pc = pc_of(h, s);       \
+			GO(exec_enter);            \
+		}                                  \
+		DISPATCH(s);                       \
+	} while (0)
+
+#define RAISE(cause, tval)                     \
+	do {                                   \
+		h->trap_cause = (cause);       \
+		h->trap_tval = (tval);         \
+		GO(exec_raise);                \
+	} while (0)
+
+// WIDE(name) { body }: the handler of a 32-bit instruction; `len` is its length in
+// slots. BOTH(name) { body }: the same body for both lengths.
+#define WIDE(name)                                                          \
+	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
+	const slot_t *op_##name(HANDLER_ARGS)                               \
+	{                                                                   \
+		return name##_body(h, s, w, t, 2);                          \
+	}                                                                   \
+	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
+
+#define BOTH(name)                                                          \
+	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
+	const slot_t *op_##name(HANDLER_ARGS)                               \
+	{                                                                   \
+		return name##_body(h, s, w, t, 2);                          \
+	}                                                                   \
+	const slot_t *op_##name##_c(HANDLER_ARGS)                           \
+	{                                                                   \
+		return name##_body(h, s, w, t, 1);                          \
+	}                                                                   \
+	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
+
+// A handler of its own.
+#define HANDLER(name) const slot_t *name(HANDLER_ARGS)
+
+// Continues at h->pc: polls, translates, traps, leaves.
+handler_fn exec_enter;
+// Takes the trap in h->trap_cause and h->trap_tval at the present instruction.
+handler_fn exec_raise;
+// Illegal instruction at the present slot.
+handler_fn exec_illegal;
+// Leaves the handlers with h->pc and h->exit set.
+handler_fn exec_leave;
+// FP instructions while FS is Off; the first one while FS is not Dirty.
+handler_fn exec_fp_off;
+handler_fn exec_fp_first;
+// Any instruction while instret counts.
+handler_fn exec_counted;
+
+#define X(name, ...) handler_fn op_##name, op_##name##_c;
+ISA_BOTH(X) ISA_FP_BOTH(X) ISA_INTERNAL_BOTH(X)
+#undef X
+#define X(name, ...) handler_fn op_##name;
+ISA_WIDE_INT(X) ISA_WIDE_SYSTEM(X) ISA_WIDE_ATOMIC(X) ISA_FP_OTHER(X) ISA_INTERNAL_WIDE(X)
+#undef X
+// With a rounding instruction's dynamic mode: as the host's; another one; in the
+// instruction.
+#define X(name, ...) handler_fn op_##name, op_##name##_odd, op_##name##_rm;
+ISA_FP_ROUND(X)
+#undef X
+handler_fn op_decode;
+
+#endif
