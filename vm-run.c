@@ -31,7 +31,7 @@ static void leave_loop(struct vm *vm, enum vm_outcome outcome, int status)
 	loop_stop(&vm->loop);
 }
 
-static void die(struct vm *vm, const char *why)
+static void guest_died(struct vm *vm, const char *why)
 {
 	if (vm->outcome < VM_OFF)
 		vm->why_died = why;
@@ -71,11 +71,11 @@ void vm_handle_requests(struct loop_post *post)
 	if (!requests)
 		return;
 	if (requests & 1U << VCPU_EXIT_FAILED)
-		die(vm, "the accelerator cannot go on");
+		guest_died(vm, "the accelerator cannot go on");
 	else if (requests & 1U << VCPU_EXIT_CRASH)
-		die(vm, "it reported a crash");
+		guest_died(vm, "it reported a crash");
 	else if (term_saw_panic(vm->term))
-		die(vm, "Kernel panic"); // then panic=<n> reset or stopped the machine
+		guest_died(vm, "Kernel panic"); // then panic=<n> reset or stopped the machine
 	else if (requests & 1U << VCPU_EXIT_SHUTDOWN || vm->config->no_reboot)
 		leave_loop(vm, VM_OFF, VM_STATUS_OK);
 	else
@@ -157,7 +157,7 @@ static void reboot(struct vm *vm)
 	vm->machine.ops->reset(&vm->machine);
 	term_forget_panic(vm->term);
 	if (vm_load_guest(vm))
-		die(vm, "it could not be loaded again");
+		guest_died(vm, "it could not be loaded again");
 }
 
 static void stop_for(struct vm *vm)

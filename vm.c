@@ -384,7 +384,7 @@ static void stop_vcpus(struct vm *vm)
 // reverse order. devices exist from the irqchip on; the list owns them.
 static const struct vm_step {
 	int (*init)(struct vm *vm);
-	void (*exit)(struct vm *vm); // NULL: nothing to undo
+	void (*undo)(struct vm *vm); // NULL: nothing to do
 } vm_steps[] = {
 	{ open_kernel, close_kernel },
 	{ choose_machine, NULL },
@@ -435,8 +435,8 @@ void vm_free(struct vm *vm)
 	while (vm->steps_done) {
 		const struct vm_step *step = &vm_steps[--vm->steps_done];
 
-		if (step->exit)
-			step->exit(vm);
+		if (step->undo)
+			step->undo(vm);
 	}
 	free(vm);
 }

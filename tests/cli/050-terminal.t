@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The console on a terminal: raw while the guest runs, its keys, and restored on
+# every way out. script(1) makes the terminals.
+. "$(dirname "$0")/lib.sh"
+. "$here/guest.sh"
+
+if ! command -v script >/dev/null; then
+	echo "1..0 # SKIP script(1) is not installed (package bsdutils)"
+	exit
+fi
+
+for guest in sleep echo poweroff; do
+	guest_$guest "$work/$guest"
+done
+guest_panic "$work/panic" 1
+
+# What runs on the terminal; its arguments are those of kvik run.
+cat >"$work/session" <<EOT
+tty >$work/tty
+stty -g >$work/before
+sh -c 'echo \$\$ >$work/pid; exec "\$@"' sh "$kvik" run "\$@"
+echo \$? >$work/status
+stty -g >$work/after
+EOT
+
+# open_terminal ARGUMENTS OF kvik run: on a terminal of its own, in the background.
+# What is written to descriptor 8 is typed; $work/screen is what it shows.
+open_terminal() {
+	rm -f "$work"/{status,after,pid,screen,keys}
+	mkfifo "$work/keys"
+	: >"$work/screen"
+	SHELL=/bin/bash timeout -k 5 30 script -qefc \
+		"bash $work/session $*" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
+	script_pid=$!
+	exec 8>"$work/keys"
+}
+
+shows() { wait_for 10 grep -q "$1" "$work/screen" || not_ok "the screen shows $1" \
+	"$(cat "$work/screen")"; }
+
+type_keys() { printf '%b' "$1" >&8; }
+
+# closed NAME STATUS: the session ends, with that status and the terminal as before.
+closed() {
+	wait_for 10 test -s "$work/after" || not_ok "$1: it ends" "$(cat "$work/screen")"
+	exec 8>&-
+	wait $script_pid 2>/dev/null
+	is "$1: status" "$(cat "$work/status" 2>/dev/null)" "$2"
+	is "$1: the terminal is as before" "$(cat "$work/after")" "$(cat "$work/before")"
+}
+
+settings() { stty -F "$(cat "$work/tty")" -a; }
+
+# -- while it runs --
+
+open_terminal "$work/echo" --name test
+shows 'Ctrl-a x ends the VM, Ctrl-a h lists the keys'
+shows ready
+like "raw while the guest runs" "$(settings)" '-icanon.*-echo '
+type_keys 'ab\003c'
+shows $'ab\003c'
+pass "Ctrl-c goes to the guest"
+type_keys '\001\001'
+shows $'c\001'
+pass "Ctrl-a Ctrl-a sends one Ctrl-a"
+unlike "and only one" "$(cat "$work/screen")" $'c\001\001'
+type_keys '\001h'
+shows 'Ctrl-a.* x'
+pass "Ctrl-a h lists the keys"
+type_keys '\001z'
+type_keys '!'
+shows '!'
+pass "another key after Ctrl-a ends nothing"
+type_keys '\001x'
+closed "Ctrl-a x" 0
+unlike "no line begins in the middle of the screen" "$(cat "$work/screen")" $'[^\r]\n'
+
+# -- every way out --
+
+open_terminal "$work/poweroff"
+closed "poweroff" 0
+
+open_terminal "$work/panic"
+closed "panic" 255
+is "its lines are not shown twice" "$(grep -c 'line 30' "$work/screen")" 1
+like "the reason is" "$(cat "$work/screen")" 'the guest died: Kernel panic'
+
+open_terminal "$work/sleep"
+shows ready
+pid=$(cat "$work/pid")
+kill -TERM "$pid"
+closed "kill -TERM" 143
+
+for signal in SEGV ABRT BUS; do
+	open_terminal "$work/sleep"
+	shows ready
+	(ulimit -c 0; kill -$signal "$(cat "$work/pid")")
+	closed "a crash by SIG$signal" $((128 + $(kill -l $signal)))
+done
+
+open_terminal "$work/none"
+closed "a kernel that is not there" 125
+
+finish
