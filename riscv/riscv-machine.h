@@ -25,7 +25,7 @@
 #define RISCV_RAM_MAX_BYTES ((1ULL << 40) - RISCV_RAM_BASE)
 #define RISCV_RAM_MIN_BYTES (8 * MIB)
 
-#define RISCV_MAX_HARTS 512
+#define RISCV_MAX_HARTS SBI_MAX_HARTS
 
 // PLIC sources.
 enum {

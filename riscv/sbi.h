@@ -13,6 +13,8 @@
 struct memory;
 struct term;
 
+#define SBI_MAX_HARTS 512
+
 // Constant while vCPUs run: the calls work on what it points to.
 struct sbi {
 	struct memory *memory;
