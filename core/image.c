@@ -21,22 +21,9 @@ static const char *const arch_names[] = {
 };
 static_assert(ARRAY_SIZE(arch_names) == IMAGE_ARCH_COUNT, "an architecture lacks its name");
 
-static const char *const kind_names[] = {
-	[IMAGE_KIND_RISCV_IMAGE] = "Image",
-	[IMAGE_KIND_ARM64_IMAGE] = "Image",
-	[IMAGE_KIND_BZIMAGE] = "bzImage",
-	[IMAGE_KIND_ELF] = "ELF file",
-};
-static_assert(ARRAY_SIZE(kind_names) == IMAGE_KIND_COUNT, "a kind lacks its name");
-
 const char *image_arch_name(enum image_arch arch)
 {
 	return arch_names[arch];
-}
-
-const char *image_kind_name(enum image_kind kind)
-{
-	return kind_names[kind];
 }
 
 static bool bytes_at(const struct image *image, size_t offset, const void *bytes, size_t count)
@@ -450,7 +437,7 @@ int image_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 	case IMAGE_KIND_ELF:
 		return image_elf_load(image, mem, ram_base, placement);
 	default:
-		return fail_msg(ENOTSUP, "%s: is %s, which this machine cannot load", image->path,
-				image_kind_name(image->kind));
+		// x86/boot.rst is a protocol of its own, not a place in RAM.
+		return fail_msg(ENOTSUP, "%s: this machine cannot load a bzImage", image->path);
 	}
 }

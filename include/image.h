@@ -26,8 +26,6 @@ enum image_kind {
 	IMAGE_KIND_COUNT
 };
 
-const char *image_kind_name(enum image_kind kind); // "Image", "bzImage", "ELF file"
-
 // A kernel in host memory, unpacked. @data is owned by the image.
 struct image {
 	enum image_kind kind;

@@ -16,17 +16,6 @@
 #define FDT_ALIGN_BYTES (2 * MIB)
 #define INITRD_ALIGN_BYTES (4 * KIB)
 
-static int check_kernel(const struct machine *machine)
-{
-	const struct image *kernel = machine->kernel;
-
-	if (kernel->arch == machine->ops->arch)
-		return 0;
-	return fail_msg(ENOTSUP, "%s: is an %s %s; this is a %s machine (accelerator %s), which runs %s kernels only",
-			kernel->path, image_arch_name(kernel->arch), image_kind_name(kernel->kind),
-			machine->ops->name, machine->accel->ops->name, machine->ops->name);
-}
-
 static int no_room(const struct machine *machine, const char *what, uint64_t size_bytes,
 		   uint64_t gpa)
 {
@@ -101,10 +90,8 @@ int riscv_load(struct machine *machine)
 {
 	struct image_placement kernel;
 	struct riscv_initrd initrd;
-	int rc = check_kernel(machine);
+	int rc = image_load(machine->kernel, machine->memory, RISCV_RAM_BASE, &kernel);
 
-	if (!rc)
-		rc = image_load(machine->kernel, machine->memory, RISCV_RAM_BASE, &kernel);
 	if (rc)
 		return rc;
 	riscv_machine_priv(machine)->entry_gpa = kernel.entry_gpa;

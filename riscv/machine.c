@@ -123,8 +123,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 
 	if (index >= RISCV_VIRTIO_SLOTS)
-		return fail_msg(ENOSPC, "a riscv64 machine has room for %u virtio devices",
-				RISCV_VIRTIO_SLOTS);
+		return -ENOSPC;
 	*slot = (struct machine_slot){
 		.base = RISCV_VIRTIO_BASE + index * RISCV_VIRTIO_STRIDE,
 		.size_bytes = RISCV_VIRTIO_STRIDE,
