@@ -299,6 +299,8 @@ void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
 	struct virtqueue *vq = &vdev->queues[queue];
 	struct virtqueue_chain chain;
 
+	if (atomic_load(&vdev->needs_reset))
+		return;
 	virtqueue_disable_notify(vq);
 	for (unsigned turns = vq->size; turns; turns--) {
 		int got = virtqueue_pop(vq, &chain);

@@ -280,7 +280,7 @@ static void mmio_reset(struct device *dev)
 static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
 {
 	fdt_node(fdt, "virtio_mmio@%llx", (unsigned long long)dev->region.base);
-	fdt_string(fdt, "compatible", "virtio,mmio");
+	fdt_str(fdt, "compatible", "virtio,mmio");
 	fdt_reg(fdt, dev->region.base, dev->region.size_bytes);
 	fdt_interrupt(fdt, &dev->irq);
 	fdt_flag(fdt, "dma-coherent");
