@@ -39,8 +39,10 @@ static void write_sstatus(struct hart *h, uint64_t value)
 	// MXR makes read entries out of pages that are only executable.
 	if (changed & SSTATUS_MXR)
 		mmu_flush_all(h);
-	if (fs_changed || changed & SSTATUS_SUM)
-		hart_select(h);
+	if (changed & (SSTATUS_SUM | SSTATUS_MXR))
+		mmu_select(h);
+	if (fs_changed)
+		hart_select_fp(h);
 }
 
 static uint32_t read_sip(struct hart *h)
@@ -66,12 +68,6 @@ static bool has_fp(const struct hart *h)
 	return h->fs != FS_OFF;
 }
 
-static void dirty_fp(struct hart *h)
-{
-	h->fs = FS_DIRTY;
-	hart_select(h);
-}
-
 static void write_frm(struct hart *h, unsigned frm)
 {
 	h->frm = frm;
@@ -87,13 +83,11 @@ static bool counter_is_enabled(const struct hart *h, unsigned csr)
 }
 
 // instret is exact from the first time that anybody looks: from then on the hart
-// dispatches through a table that counts.
+// has handlers that count.
 static uint64_t read_instret(struct hart *h)
 {
-	if (!h->counting) {
-		h->counting = true;
-		hart_select(h);
-	}
+	if (!h->counting)
+		hart_count_instructions(h, true);
 	return h->instret;
 }
 
@@ -165,12 +159,12 @@ bool csr_read(struct hart *h, unsigned csr, uint64_t *value)
 
 static void write_fcsr(struct hart *h, unsigned csr, uint64_t value)
 {
-	dirty_fp(h);
+	h->fs = FS_DIRTY;
 	if (csr != CSR_FRM)
 		fpu_set_flags(value & 31);
 	if (csr != CSR_FFLAGS)
 		write_frm(h, (csr == CSR_FCSR ? value >> 5 : value) & 7);
-	hart_select(h);
+	hart_select_fp(h);
 }
 
 bool csr_write(struct hart *h, unsigned csr, uint64_t value)

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+#include "util.h"
+
+#define PAGE_BYTES 4096
 #define RM_DYNAMIC 7
 
 struct insn_desc {

@@ -6,8 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hart.h"
 #include "isa.h"
+
+// One decoded instruction: bits 0-7 operand a, 8-15 operand b, 16-31 the number of
+// its handler, 32-63 the immediate. All zero means "not decoded yet". Shared
+// between harts, so it is always read and written as a whole.
+typedef uint64_t slot_t;
 
 // Numbers of the handlers. OP_DECODE is 0: the empty slot.
 enum op {

@@ -51,9 +51,9 @@ static ALWAYS_INLINE const struct tlb_entry *probe(const struct tlb_entry *tlb, 
 	return likely(e->tag == ((va + size - 1) & PAGE_MASK)) ? e : NULL;
 }
 
-// -- loads: @bits wide, put(v) stores the value --
+// -- loads: @bits wide; @check comes first; @put stores v --
 
-#define LOAD(kind, name, bits, put)                                                 \
+#define LOAD(kind, name, bits, check, put)                                          \
 	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
 	{                                                                           \
 		uint##bits##_t v;                                                   \
@@ -86,19 +86,19 @@ static bool slot_is_compressed(slot_t w)
 	}
 }
 
-LOAD(WIDE, lb, 8, RD = (uint64_t)(int64_t)(int8_t)v)
-LOAD(WIDE, lbu, 8, RD = v)
-LOAD(WIDE, lh, 16, RD = (uint64_t)(int64_t)(int16_t)v)
-LOAD(WIDE, lhu, 16, RD = v)
-LOAD(BOTH, lw, 32, RD = (uint64_t)(int64_t)(int32_t)v)
-LOAD(WIDE, lwu, 32, RD = v)
-LOAD(BOTH, ld, 64, RD = v)
-LOAD(WIDE, flw, 32, FRD = v | 0xffffffff00000000ULL)
-LOAD(BOTH, fld, 64, FRD = v)
+LOAD(WIDE, lb, 8, , RD = (uint64_t)(int64_t)(int8_t)v)
+LOAD(WIDE, lbu, 8, , RD = v)
+LOAD(WIDE, lh, 16, , RD = (uint64_t)(int64_t)(int16_t)v)
+LOAD(WIDE, lhu, 16, , RD = v)
+LOAD(BOTH, lw, 32, , RD = (uint64_t)(int64_t)(int32_t)v)
+LOAD(WIDE, lwu, 32, , RD = v)
+LOAD(BOTH, ld, 64, , RD = v)
+LOAD(WIDE, flw, 32, FP_CHECK(), FRD = v | 0xffffffff00000000ULL)
+LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 
 // -- stores --
 
-#define STORE(kind, name, bits, value)                                              \
+#define STORE(kind, name, bits, check, value)                                       \
 	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
 	{                                                                           \
 		h->scratch = (uint##bits##_t)(value);                               \
@@ -117,12 +117,12 @@ LOAD(BOTH, fld, 64, FRD = v)
 		NEXT(len);                                                          \
 	}
 
-STORE(WIDE, sb, 8, RD)
-STORE(WIDE, sh, 16, RD)
-STORE(BOTH, sw, 32, RD)
-STORE(BOTH, sd, 64, RD)
-STORE(WIDE, fsw, 32, FRD)
-STORE(BOTH, fsd, 64, FRD)
+STORE(WIDE, sb, 8, , RD)
+STORE(WIDE, sh, 16, , RD)
+STORE(BOTH, sw, 32, , RD)
+STORE(BOTH, sd, 64, , RD)
+STORE(WIDE, fsw, 32, FP_CHECK(), FRD)
+STORE(BOTH, fsd, 64, FP_CHECK(), FRD)
 
 // -- A: operand imm holds rs2; addresses must be aligned --
 

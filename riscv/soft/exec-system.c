@@ -39,7 +39,6 @@ HANDLER(exec_enter)
 		if (hart_is_pending(h) && !hart_service(h))
 			GO(exec_leave);
 	} while (!enter_once(h));
-	t = h->table;
 	DISPATCH(h->page_slots + ((h->pc & PAGE_OFFSET_MASK) >> 1));
 }
 
@@ -115,22 +114,19 @@ WIDE(straddle)
 
 // -- FP state --
 
-HANDLER(exec_fp_off)
+HANDLER(exec_fp_gate)
 {
-	GO(exec_illegal);
-}
-
-HANDLER(exec_fp_first)
-{
+	if (h->fs == FS_OFF)
+		GO(exec_illegal);
 	h->fs = FS_DIRTY;
-	t = h->table = exec_table(h);
-	TAIL_CALL return exec_plain_table(h)->op[slot_op(w)](h, s, w, t);
+	hart_select_fp(h);
+	TAIL_CALL return exec_handlers[slot_op(w)](h, s, w);
 }
 
 HANDLER(exec_counted)
 {
 	h->instret++;
-	TAIL_CALL return exec_plain_table(h)->op[slot_op(w)](h, s, w, t);
+	TAIL_CALL return exec_handlers[slot_op(w)](h, s, w);
 }
 
 // -- environment --
@@ -190,10 +186,9 @@ WIDE(sret)
 		h->sstatus |= SSTATUS_SIE;
 	h->sstatus |= SSTATUS_SPIE;
 	h->resv_va = RESERVATION_NONE;
-	hart_select(h);
+	mmu_select(h);
 	if (unlikely(hart_interrupt_is_due(h)))
 		atomic_fetch_or(&h->pending, PENDING_IRQ);
-	t = h->table;
 	GOTO_PC(h->sepc);
 }
 
@@ -301,7 +296,7 @@ static bool access_csr(struct hart *h, slot_t w, enum csr_op op, uint64_t source
 	return true;
 }
 
-// A write may have enabled an interrupt, or changed what pc means or the table.
+// A write may have enabled an interrupt, or changed what pc means.
 #define CSR_HANDLER(name, op, source)                              \
 	WIDE(name)                                                 \
 	{                                                          \
@@ -309,7 +304,7 @@ static bool access_csr(struct hart *h, slot_t w, enum csr_op op, uint64_t source
 			GO(exec_illegal);                          \
 		if (unlikely(hart_interrupt_is_due(h)))            \
 			atomic_fetch_or(&h->pending, PENDING_IRQ); \
-		if (unlikely(h->table != t || hart_is_pending(h) || (SLOT_IMM & 0xfff) == CSR_SATP)) { \
+		if (unlikely((SLOT_IMM & 0xfff) == CSR_SATP || hart_is_pending(h))) { \
 			h->pc = pc_of(h, s) + 2 * (uint64_t)len;   \
 			GO(exec_enter);                            \
 		}                                                  \

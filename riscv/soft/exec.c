@@ -6,13 +6,13 @@ static const slot_t first_slot; // any: exec_enter looks only at h->pc
 
 enum vcpu_exit exec_run(struct hart *h)
 {
-	const slot_t *s = exec_enter(h, &first_slot, 0, h->table);
+	const slot_t *s = exec_enter(h, &first_slot, 0);
 
 #ifdef EXEC_LOOP
 	while (s) {
 		slot_t w = slot_load(s);
 
-		s = h->table->op[slot_op(w)](h, s, w, h->table);
+		s = h->handlers[slot_op(w)](h, s, w);
 	}
 #else
 	(void)s;

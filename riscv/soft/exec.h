@@ -2,8 +2,8 @@
 // Writing handlers: the interpreter is one function an instruction, each ending in
 // a tail call to the next one's.
 //
-// A handler gets the hart, its slot, the slot's content and the table to dispatch
-// by; all four stay in host registers from one instruction to the next. Rules:
+// A handler gets the hart, its slot and the slot's content; all three stay in host
+// registers from one instruction to the next. Rules:
 //  - nothing on the fast path calls anything: what is slow is a handler of its own,
 //    reached by a tail call (a call in between would spill the registers);
 //  - no local variable's address is taken, or the compiler gives up the tail call;
@@ -35,16 +35,12 @@
 #define TAIL_CALL
 #endif
 
-struct op_table {
-	handler_fn *op[OP_COUNT];
-};
+// The handlers by number; a hart dispatches by its own copy (hart->handlers), or by
+// one that counts instructions first. See exec-table.c.
+extern handler_fn *const exec_handlers[OP_COUNT];
+extern handler_fn *const exec_counting_handlers[OP_COUNT];
 
-// The table for the hart's FP state; see exec-table.c.
-const struct op_table *exec_table(const struct hart *h);
-// The same, disregarding that instructions are counted.
-const struct op_table *exec_plain_table(const struct hart *h);
-
-#define HANDLER_ARGS struct hart *h, const slot_t *s, slot_t w, const struct op_table *t
+#define HANDLER_ARGS struct hart *h, const slot_t *s, slot_t w
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
 
@@ -70,14 +66,14 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 	do {                                                       \
 		s = (p);                                           \
 		w = slot_load(s);                                  \
-		TAIL_CALL return t->op[slot_op(w)](h, s, w, t);    \
+		TAIL_CALL return h->handlers[slot_op(w)](h, s, w);  \
 	} while (0)
 #endif
 
 // The next instruction; @len: this one's length in slots.
 #define NEXT(len) DISPATCH(s + (len))
 
-#define GO(handler) TAIL_CALL return handler(h, s, w, t)
+#define GO(handler) TAIL_CALL return handler(h, s, w)
 
 // Goes on at address @target, in whatever page; polls.
 #define GOTO_PC(target)                                                               \
@@ -118,7 +114,7 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
 	const slot_t *op_##name(HANDLER_ARGS)                               \
 	{                                                                   \
-		return name##_body(h, s, w, t, 2);                          \
+		return name##_body(h, s, w, 2);                          \
 	}                                                                   \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
 
@@ -126,11 +122,11 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
 	const slot_t *op_##name(HANDLER_ARGS)                               \
 	{                                                                   \
-		return name##_body(h, s, w, t, 2);                          \
+		return name##_body(h, s, w, 2);                          \
 	}                                                                   \
 	const slot_t *op_##name##_c(HANDLER_ARGS)                           \
 	{                                                                   \
-		return name##_body(h, s, w, t, 1);                          \
+		return name##_body(h, s, w, 1);                          \
 	}                                                                   \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
 
@@ -145,9 +141,15 @@ handler_fn exec_raise;
 handler_fn exec_illegal;
 // Leaves the handlers with h->pc and h->exit set.
 handler_fn exec_leave;
-// FP instructions while FS is Off; the first one while FS is not Dirty.
-handler_fn exec_fp_off;
-handler_fn exec_fp_first;
+// An FP instruction while FS is not Dirty.
+handler_fn exec_fp_gate;
+// An FP instruction may run: FS is Dirty.
+#define FP_CHECK()                                         \
+	do {                                               \
+		if (unlikely(h->fp_gate & FP_GATE_STATE))  \
+			GO(exec_fp_gate);                  \
+	} while (0)
+
 // Any instruction while instret counts.
 handler_fn exec_counted;
 
@@ -157,9 +159,7 @@ ISA_BOTH(X) ISA_FP_BOTH(X) ISA_INTERNAL_BOTH(X)
 #define X(name, ...) handler_fn op_##name;
 ISA_WIDE_INT(X) ISA_WIDE_SYSTEM(X) ISA_WIDE_ATOMIC(X) ISA_FP_OTHER(X) ISA_INTERNAL_WIDE(X)
 #undef X
-// With a rounding instruction's dynamic mode: as the host's; another one; in the
-// instruction.
-#define X(name, ...) handler_fn op_##name, op_##name##_odd, op_##name##_rm;
+#define X(name, ...) handler_fn op_##name, op_##name##_rm;
 ISA_FP_ROUND(X)
 #undef X
 handler_fn op_decode;

@@ -9,6 +9,7 @@
 
 #include "code.h"
 #include "exec.h"
+#include "fpu.h"
 #include "loop.h"
 #include "mmu.h"
 
@@ -17,10 +18,16 @@
 
 // -- traps and interrupts: own thread --
 
-void hart_select(struct hart *h)
+void hart_select_fp(struct hart *h)
 {
-	mmu_select(h);
-	h->table = exec_table(h);
+	h->fp_gate = (h->fs == FS_DIRTY ? 0 : FP_GATE_STATE) |
+		     (h->frm < FPU_RMM ? 0 : FP_GATE_MODE);
+}
+
+void hart_count_instructions(struct hart *h, bool on)
+{
+	h->counting = on;
+	memcpy(h->handlers, on ? exec_counting_handlers : exec_handlers, sizeof(h->handlers));
 }
 
 void hart_trap(struct hart *h, uint64_t pc, uint64_t cause, uint64_t tval)
@@ -40,7 +47,7 @@ void hart_trap(struct hart *h, uint64_t pc, uint64_t cause, uint64_t tval)
 	h->priv = PRIV_S;
 	h->resv_va = RESERVATION_NONE;
 	h->pc = base + (vectored ? 4 * (cause & ~CAUSE_INTERRUPT) : 0);
-	hart_select(h);
+	mmu_select(h);
 }
 
 static uint32_t due_interrupts(const struct hart *h)
@@ -363,7 +370,6 @@ static void begin_at(struct hart *h, uint64_t pc, uint64_t a0, uint64_t a1)
 	h->priv = PRIV_S;
 	h->sstatus &= ~SSTATUS_SIE;
 	mmu_set_satp(h, 0);
-	hart_select(h);
 }
 
 static bool is_kicked(struct hart *h)
@@ -415,7 +421,8 @@ void hart_reset(struct hart *h, bool started, uint64_t pc, uint64_t a0, uint64_t
 	h->senvcfg = 0;
 	h->scounteren = 0;
 	h->sie = 0;
-	h->counting = false;
+	hart_select_fp(h);
+	hart_count_instructions(h, false);
 	h->resv_va = RESERVATION_NONE;
 	h->stimecmp = UINT64_MAX;
 	atomic_store(&h->sip, 0);

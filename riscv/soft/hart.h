@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "decode.h"
 #include "riscv-accel.h"
 #include "util.h"
 #include "vcpu.h"
@@ -60,6 +61,9 @@ enum trap_cause {
 
 #define SENVCFG_CBZE (1ULL << 7)
 
+#define FP_GATE_STATE 1 // FS is not Dirty
+#define FP_GATE_MODE 2  // frm is not one of the host's rounding modes
+
 enum fp_state { FS_OFF = 0, FS_INITIAL = 1, FS_CLEAN = 2, FS_DIRTY = 3 };
 
 // Why a hart has to leave its instructions: bits of hart->pending.
@@ -67,15 +71,8 @@ enum fp_state { FS_OFF = 0, FS_INITIAL = 1, FS_CLEAN = 2, FS_DIRTY = 3 };
 #define PENDING_FENCE (1u << 1) // hart->fences is not empty
 #define PENDING_KICK (1u << 2)  // return VCPU_EXIT_KICKED
 
-// One decoded instruction: bits 0-7 operand a, 8-15 operand b, 16-31 the number of
-// its handler, 32-63 the immediate. All zero means "not decoded yet". Shared
-// between harts, so it is always read and written as a whole.
-typedef uint64_t slot_t;
-
 struct hart;
-struct op_table;
-typedef const slot_t *handler_fn(struct hart *h, const slot_t *s, slot_t w,
-				 const struct op_table *t);
+typedef const slot_t *handler_fn(struct hart *h, const slot_t *s, slot_t w);
 
 // A software TLB: direct-mapped, one for each kind of access. @tag is the page's
 // virtual address, or TLB_INVALID; host = va + addend.
@@ -145,8 +142,9 @@ struct hart {
 	const struct tlb_entry *read_tlb;
 	const struct tlb_entry *write_tlb;
 	const struct tlb_entry *fetch_tlb;
-	const struct op_table *table;
+	unsigned fp_gate; // FP_GATE_* bits: what keeps FP instructions off the fast path
 	uint64_t f[32];
+	handler_fn *handlers[OP_COUNT]; // by operation: exec_handlers, or the counting ones
 	uint64_t pc; // valid when not executing; else see pc_of()
 	uint64_t resv_va;    // LR's reservation; odd: none
 	uint64_t resv_value;
@@ -229,9 +227,10 @@ static inline bool interrupts_enabled(const struct hart *h)
 
 // -- hart.c: own thread --
 
-// Recomputes what depends on privilege, sstatus, satp and FS: the TLBs in use and
-// the handler table.
-void hart_select(struct hart *h);
+// Recomputes hart->fp_gate after a change of FS or frm.
+void hart_select_fp(struct hart *h);
+// Chooses the handlers: those that count instructions, or not.
+void hart_count_instructions(struct hart *h, bool on);
 // Enters the trap handler: pc becomes stvec. @pc is the trap's sepc.
 void hart_trap(struct hart *h, uint64_t pc, uint64_t cause, uint64_t tval);
 // Does what hart->pending asks for, taking an interrupt if one is due. False: leave
