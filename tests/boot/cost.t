@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What an idle guest costs: CPU time, and kvik's own memory beside the guest's.
+. "$(dirname "$0")/lib.sh"
+
+guest_mib=512
+seconds=${IDLE_SECONDS:-20}
+
+cpu_ticks() {
+	# After the name, which may have spaces: fields 14 and 15 are user and system time.
+	sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'
+}
+
+# The memory of all mappings but the guest's RAM, which is the only one of its size.
+own_kib() {
+	awk -v ram=$((guest_mib * 1024)) '
+	/^[0-9a-f]+-[0-9a-f]+ / { guest = 0 }
+	/^Size:/ && $2 >= ram { guest = 1 }
+	/^Rss:/ && !guest { sum += $2 }
+	END { print sum + 0 }' "/proc/$pid/smaps"
+}
+
+measure() { # measure HARTS
+	local before after hz
+
+	start_guest 'echo "idle now"; sleep 1000' --cpus "$1" --mem ${guest_mib}M
+	wait_for '^idle now' || return
+	sleep 3 # what init left behind, RCU and the like
+	hz=$(getconf CLK_TCK)
+	before=$(cpu_ticks)
+	sleep "$seconds"
+	after=$(cpu_ticks)
+	permille=$(((after - before) * 1000 / (hz * seconds)))
+	memory=$(own_kib)
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+	echo "# $1 hart(s): CPU $((permille / 10)).$((permille % 10)) %, own memory $memory KiB"
+}
+
+plan 4
+for harts in 1 4; do
+	permille=9999 memory=99999999
+	measure $harts
+	ok "$harts hart(s) idle: less than 0.5 % of a CPU" [ "$permille" -lt 5 ]
+	ok "$harts hart(s): kvik's own memory below 32 MiB" [ "$memory" -lt 32768 ]
+done

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A file system on virtio-blk survives a 1 GiB copy, fsck and fstrim; options of --disk.
+. "$(dirname "$0")/lib.sh"
+
+plan 17
+use_ext4
+disk=$work/disk source=$work/source
+
+fsck_clean() {
+	/sbin/e2fsck -fn "$disk" >"$work/fsck" 2>&1
+}
+
+truncate -s 3G "$disk"
+head -c 1G /dev/urandom >"$source"
+
+guest 'set -e
+	mkfs.ext4 -q -F /dev/vda
+	mount -t ext4 /dev/vda /mnt
+	dd if=/dev/vdb of=/mnt/copy bs=1M
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo "checksum: $(md5sum </mnt/copy)"
+	umount /mnt
+	e2fsck -fn /dev/vda && echo "guest fsck: clean"
+' --disk "$disk" --disk "$source,ro" --mem 512M
+ok "1 GiB copy: powers off" ended_with 0
+ok "1 GiB copy: has the checksum of the original" prints "^checksum: $(md5sum <"$source")\$"
+ok "1 GiB copy: fsck in the guest finds nothing" prints '^guest fsck: clean$'
+ok "1 GiB copy: fsck on the host finds nothing" fsck_clean
+ok "1 GiB copy: the image has grown" [ "$(allocated_mib "$disk")" -gt 1024 ]
+
+guest 'mount -t ext4 /dev/vda /mnt; rm /mnt/copy; sync; fstrim -v /mnt; umount /mnt' --disk "$disk"
+ok "fstrim: powers off" ended_with 0
+ok "fstrim: the guest could discard" prints 'trimmed'
+ok "fstrim: the image has shrunk" [ "$(allocated_mib "$disk")" -lt 256 ]
+ok "fstrim: the file system is whole" fsck_clean
+
+truncate -s 16M "$source"
+before=$(cksum <"$source")
+guest 'echo "read-only: $(cat /sys/block/vda/ro)"
+	dd if=/dev/zero of=/dev/vda bs=4k count=1 conv=fsync || echo "not written"' \
+	--disk "$source,ro"
+ok ",ro: the guest knows" prints '^read-only: 1$'
+ok ",ro: a write fails" prints '^not written$'
+ok ",ro: the file is unchanged" [ "$(cksum <"$source")" = "$before" ]
+
+guest 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null
+	dd if=/tmp/data of=/dev/vda bs=64k conv=fsync 2>/dev/null
+	echo 3 >/proc/sys/vm/drop_caches
+	dd if=/dev/vda bs=64k count=64 2>/dev/null | cmp - /tmp/data && echo "read back"' \
+	--disk "$source,direct"
+ok ",direct: powers off" ended_with 0
+ok ",direct: what was written is read back" prints '^read back$'
+
+disks=()
+for i in 0 1 2 3 4 5; do
+	truncate -s $((i + 1))M "$work/disk$i"
+	disks+=(--disk "$work/disk$i")
+done
+guest 'for d in vda vdb vdc vdd vde vdf; do echo "$d $(cat /sys/block/$d/size)"; done' "${disks[@]}"
+ok "six disks: powers off" ended_with 0
+ok "six disks: the first is the first" prints '^vda 2048$'
+ok "six disks: the last is the last" prints '^vdf 12288$'
