@@ -99,6 +99,22 @@ void loop_post(struct loop *loop, struct loop_post *post)
 	pthread_mutex_unlock(&loop->lock);
 }
 
+void loop_cancel_post(struct loop *loop, struct loop_post *post)
+{
+	struct loop_post **link, *before = NULL;
+
+	pthread_mutex_lock(&loop->lock);
+	for (link = &loop->posts_head; *link && *link != post; link = &before->next)
+		before = *link;
+	if (*link) {
+		*link = post->next;
+		if (loop->posts_tail == post)
+			loop->posts_tail = before;
+		post->queued = false;
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
+
 void loop_stop(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);

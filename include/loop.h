@@ -81,6 +81,9 @@ void loop_disarm_timer(struct loop *loop, struct loop_timer *timer);
 // Any thread. loop_call() waits until the call was made: it must not be used from
 // the loop's own thread, nor for a loop that does not run.
 void loop_post(struct loop *loop, struct loop_post *post);
+// Forgets a post that still waits, before its owner is freed. Loop thread, or
+// while the loop does not run.
+void loop_cancel_post(struct loop *loop, struct loop_post *post);
 void loop_call(struct loop *loop, void (*call)(void *arg), void *arg);
 
 // For a loop thread that must wait for another thread which may itself wait for

@@ -54,6 +54,25 @@ static void count_call(struct loop_post *post)
 		loop_stop(counter->loop);
 }
 
+static void test_a_cancelled_post_is_forgotten(void **state)
+{
+	struct loop *loop = *state;
+	struct counter posts[4];
+
+	for (unsigned cancelled = 0; cancelled < ARRAY_SIZE(posts); cancelled++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(posts); i++) {
+			posts[i] = (struct counter){ .post.call = count_call, .loop = loop };
+			loop_post(loop, &posts[i].post);
+		}
+		loop_cancel_post(loop, &posts[cancelled].post);
+		loop_cancel_post(loop, &posts[cancelled].post); // once more: nothing
+		loop_stop(loop);
+		loop_run(loop);
+		for (unsigned i = 0; i < ARRAY_SIZE(posts); i++)
+			assert_int_equal(posts[i].calls, i != cancelled);
+	}
+}
+
 static void test_posts_coalesce_and_run_before_a_stop(void **state)
 {
 	struct loop *loop = *state;
@@ -495,6 +514,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_posts_coalesce_and_run_before_a_stop),
+		TEST(test_a_cancelled_post_is_forgotten),
 		TEST(test_posts_run_in_order),
 		TEST(test_reposting_does_not_starve_descriptors),
 		TEST(test_posts_from_threads_wake_the_loop),
