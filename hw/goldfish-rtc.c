@@ -230,6 +230,7 @@ static void rtc_free(struct device *dev)
 {
 	struct rtc *rtc = from_device(dev);
 
+	loop_cancel_post(rtc->loop, &rtc->rearm);
 	loop_disarm_timer(rtc->loop, &rtc->timer);
 	device_exit(dev);
 	free(rtc);
