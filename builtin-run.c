@@ -249,11 +249,6 @@ static void fill_defaults(struct run_args *args)
 		config->cpus = default_cpus();
 	if (!config->memory_bytes)
 		config->memory_bytes = default_memory_bytes(config->cpus);
-	else if (config->memory_bytes > host_memory_bytes())
-		warn("--mem: %llu MiB is more than the host has (%llu MiB); the guest may be "
-		     "killed when it uses it",
-		     (unsigned long long)(config->memory_bytes / MIB),
-		     (unsigned long long)(host_memory_bytes() / MIB));
 	if (!config->name) {
 		snprintf(args->default_name, sizeof(args->default_name), "guest-%d", getpid());
 		config->name = args->default_name;
@@ -352,6 +347,15 @@ static void free_args(struct run_args *args)
 	free(args->config.disks);
 }
 
+static void warn_of_much_memory(uint64_t bytes)
+{
+	uint64_t host_bytes = host_memory_bytes();
+
+	if (bytes > host_bytes)
+		warn("--mem: %llu MiB is more than the host has (%llu MiB); the VM may be killed "
+		     "when it uses it", bytes / MIB, host_bytes / MIB);
+}
+
 static int run_vm(const struct vm_config *config)
 {
 	struct vm *vm;
@@ -359,6 +363,7 @@ static int run_vm(const struct vm_config *config)
 
 	if (vm_create(&vm, config, &vm_build_parts))
 		return VM_STATUS_USAGE;
+	warn_of_much_memory(config->memory_bytes);
 	status = vm_run(vm);
 	vm_free(vm);
 	return status;

@@ -26,7 +26,7 @@ ended() {
 }
 
 # A script's background jobs start with SIGINT and SIGQUIT ignored.
-default=(env --default-signal=INT,QUIT)
+default=(env --default-signal=INT --default-signal=QUIT)
 
 for signal in TERM INT HUP QUIT; do
 	number=$(kill -l $signal)

@@ -6,7 +6,7 @@
 
 guest_poweroff "$work/guest"
 kernel=$work/guest
-truncate -s 1M "$work/disk"
+truncate -s 1M "$work/disk" "$work/other"
 
 refused "a file that cannot be made" '--dump-dtb /nonexistent/x: .*No such file' \
 	run "$kernel" --dump-dtb /nonexistent/x
@@ -41,7 +41,7 @@ like "Sv39" "$tree" 'mmu-type = "riscv,sv39"'
 like "the console is the serial port" "$tree" 'bootargs = "[^"]*console=ttyS0'
 is "no virtio device" "$(nodes '^\s*virtio.*@.*\{')" 0
 
-tree -c 8 -m 1G -d "$work/disk" -d "$work/disk,ro" --rng --console virtio --satp-mode sv48 \
+tree -c 8 -m 1G -d "$work/disk" -d "$work/other,ro" --rng --console virtio --satp-mode sv48 \
 	-p quiet
 is "eight CPUs" "$(nodes '^\s*cpu@')" 8
 like "Sv48" "$tree" 'mmu-type = "riscv,sv48"'

@@ -7,6 +7,10 @@ export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 kvik=${KVIK:-$top/kvik}
+if [ ! -x "$kvik" ]; then
+	echo "Bail out! $kvik is not there; run make"
+	exit 1
+fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
