@@ -14,7 +14,8 @@
 
 // Linux maps the 2 MiB page that holds the tree's start, and the next one.
 #define FDT_ALIGN_BYTES (2 * MIB)
-#define INITRD_ALIGN_BYTES (4 * KIB)
+// It also keeps for itself all of the last 2 MiB page that its image touches.
+#define INITRD_ALIGN_BYTES (2 * MIB)
 
 static int no_room(const struct machine *machine, const char *what, uint64_t size_bytes,
 		   uint64_t gpa)
