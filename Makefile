@@ -105,31 +105,35 @@ $(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(FAKES) $(OBJ)/libkvik.a
 unit: $(UNIT)
 	$(Q)tests/run.sh $(UNIT)
 
-RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) CC='$(CC)'
+RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(abspath $(O))/guest
 check: $(BIN) $(UNIT)
-	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
+	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t tests/guest/run.sh))
+BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
+check-boot check-boot-soak check-distro: export TEST_TIMEOUT ?= 1800
 check-boot: $(BIN)
-	$(Q)$(RUN_ENV) tests/run.sh $(sort $(wildcard tests/boot/*.t))
+	$(Q)$(RUN_ENV) tests/run.sh $(BOOT_TESTS)
 check-boot-soak: $(BIN)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/soak.sh
 check-distro: $(BIN)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
 
+# libFuzzer calls each of these with ever new inputs.
 FUZZ_SECONDS ?= 300
 FUZZ := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/libkvik.a
+$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(FAKES) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LINK) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LINK) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer fuzz-run
 fuzz-run: $(FUZZ)
-	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(OBJ)/corpus $(FUZZ)
+	$(Q)FUZZERS='$(FUZZ)' FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_WORK=$(OBJ)/found \
+		TEST_TIMEOUT=$$(($(words $(FUZZ)) * ($(FUZZ_SECONDS) + 60))) tests/run.sh tests/fuzz/run.sh
 
 bench: $(BIN)
 	$(Q)$(RUN_ENV) tests/bench/run.sh $(BENCH_ARGS)
 lint:
-	$(Q)tests/lint.sh $(BASE_CFLAGS)
+	$(Q)CC='$(CC)' LINT_FLAGS='$(BASE_CFLAGS)' TEST_TIMEOUT=900 tests/run.sh tests/lint.sh
 ci:
 	.ci/run
 
