@@ -95,10 +95,13 @@ $(OBJ)/flags: FORCE
 
 # --- tests ---
 
-# Unit tests: one program a module, run one by one; all may use the fakes.
+# Unit tests: one program a module, run one by one; all may use fake-* and support-*.
 FAKES := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/fake-*.c tests/unit/support-*.c))
+$(OBJ)/libfakes.a: $(FAKES)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(sort $(wildcard tests/unit/test_*.c)))
-$(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(FAKES) $(OBJ)/libkvik.a
+$(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libfakes.a $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka

@@ -134,20 +134,28 @@ static struct loop_post *pop_post(struct loop *loop)
 	return post;
 }
 
+static unsigned count_posts(const struct loop *loop)
+{
+	unsigned count = 0;
+
+	for (const struct loop_post *post = loop->posts_head; post; post = post->next)
+		count++;
+	return count;
+}
+
 // Makes the calls that wait now, but none that they post in turn: those must not
 // keep the loop from its descriptors. Returns whether loop_stop() came before.
 static bool serve_posts(struct loop *loop)
 {
-	struct loop_post *last, *post;
-	bool stopping, more;
+	struct loop_post *post;
+	bool stopping;
+	unsigned left;
 
 	pthread_mutex_lock(&loop->lock);
 	stopping = loop->stopping;
-	last = loop->posts_head ? loop->posts_tail : NULL;
-	more = last;
-	// A call may serve posts itself, by loop_wait_posts(): then none may be left.
-	while (more && (post = pop_post(loop))) {
-		more = post != last;
+	left = count_posts(loop);
+	// A call may serve or cancel posts itself: then fewer are left.
+	while (left-- && (post = pop_post(loop))) {
 		pthread_mutex_unlock(&loop->lock);
 		post->call(post);
 		pthread_mutex_lock(&loop->lock);
