@@ -5,7 +5,9 @@
 // written goes to the terminal at once; what the terminal does not take waits in
 // the transmit FIFO, and LSR.THRE stays low until output_ready() has emptied it: a
 // slow reader holds the guest's driver back and loses nothing. The other way, input
-// is taken only as far as the receive FIFO has room, so it never overruns.
+// is taken only as far as the receive FIFO has room, so it never overruns; and only
+// while somebody listens: a driver empties the FIFO when it starts, and what a pipe
+// or a fast typist has sent by then would be lost.
 //
 // The device's lock guards the registers; the terminal calls in from the main loop.
 #include <errno.h>
@@ -87,6 +89,9 @@ enum {
 
 #define FIFO_BYTES 16
 
+// So many looks at an empty receiver in a row, without any output, are polling.
+#define POLLING_LOOKS 16
+
 struct fifo {
 	uint8_t data[FIFO_BYTES];
 	unsigned first;
@@ -109,6 +114,7 @@ struct serial {
 	bool overrun;          // LSR.OE
 	bool transmit_pending; // the THRE interrupt, until IIR is read or THR written
 	bool input_refused;    // the terminal waits for term_input_ready()
+	unsigned idle_looks;   // at LSR without data, since the last output
 };
 
 static struct serial *from_device(struct device *dev)
@@ -223,6 +229,7 @@ static void loop_back(struct serial *serial, uint8_t byte)
 static void write_data(struct serial *serial, uint8_t byte)
 {
 	serial->transmit_pending = false;
+	serial->idle_looks = 0;
 	if (serial->mcr & MCR_LOOP) {
 		loop_back(serial, byte);
 		return;
@@ -233,10 +240,19 @@ static void write_data(struct serial *serial, uint8_t byte)
 	drain_transmit(serial);
 }
 
+// True when the guest wants input: its driver has raised RTS or enabled the
+// interrupt, or polls. In loopback the receiver is cut off from the line.
+static bool listens(const struct serial *serial)
+{
+	return !(serial->mcr & MCR_LOOP) &&
+	       (serial->mcr & MCR_RTS || serial->ier & IER_RECEIVE ||
+		serial->idle_looks >= POLLING_LOOKS);
+}
+
 // Asks the terminal to offer again what it could not deliver.
 static void ask_for_input(struct serial *serial)
 {
-	if (!serial->input_refused)
+	if (!serial->input_refused || !listens(serial))
 		return;
 	serial->input_refused = false;
 	term_input_ready(serial->term);
@@ -248,7 +264,7 @@ static uint8_t read_data(struct serial *serial)
 
 	if (serial->receive.count)
 		byte = fifo_pop(&serial->receive);
-	if (!serial->receive.count && !(serial->mcr & MCR_LOOP))
+	if (!serial->receive.count)
 		ask_for_input(serial);
 	return byte;
 }
@@ -270,6 +286,8 @@ static uint8_t read_lsr(struct serial *serial)
 
 	if (serial->receive.count)
 		lsr |= LSR_DATA_READY;
+	else if (serial->idle_looks < POLLING_LOOKS && ++serial->idle_looks == POLLING_LOOKS)
+		ask_for_input(serial);
 	if (serial->overrun)
 		lsr |= LSR_OVERRUN;
 	if (!serial->transmit.count)
@@ -320,6 +338,8 @@ static void write_ier(struct serial *serial, uint8_t value)
 	// Enabled while the register is empty, it interrupts at once.
 	if (newly & IER_TRANSMIT && !serial->transmit.count)
 		serial->transmit_pending = true;
+	if (newly & IER_RECEIVE)
+		ask_for_input(serial);
 }
 
 static void clear_receive(struct serial *serial)
@@ -354,7 +374,7 @@ static void write_mcr(struct serial *serial, uint8_t value)
 {
 	serial->mcr = value & MCR_MASK;
 	update_modem(serial);
-	if (!(serial->mcr & MCR_LOOP) && !serial->receive.count)
+	if (!serial->receive.count)
 		ask_for_input(serial);
 }
 
@@ -422,8 +442,7 @@ static size_t take_input(void *opaque, const uint8_t *data, size_t len)
 	size_t taken = 0;
 
 	pthread_mutex_lock(&serial->dev.lock);
-	// In loopback the receiver is cut off from the line.
-	if (!(serial->mcr & MCR_LOOP))
+	if (listens(serial))
 		for (; taken < len && fifo_room(serial, &serial->receive); taken++)
 			fifo_push(&serial->receive, data[taken]);
 	serial->input_refused = taken < len;
@@ -457,6 +476,7 @@ static void serial_reset(struct device *dev)
 	serial->msr = modem_lines(serial);
 	serial->overrun = false;
 	serial->transmit_pending = false;
+	serial->idle_looks = 0;
 	serial->transmit = (struct fifo){ 0 };
 	clear_receive(serial);
 	update_irq(serial);

@@ -23,6 +23,7 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define DLL RBR
 #define DLM IER
 #define FIFO 0xc0 // in IIR
+#define MCR_RTS 0x02
 
 // -- a terminal of our own --
 
@@ -121,10 +122,17 @@ static void put_text(struct fixture *f, const char *text)
 		put(f, THR, *text);
 }
 
-static size_t type(struct fixture *f, const char *text)
+static size_t offer(struct fixture *f, const char *text)
 {
 	return f->term.frontend.input(f->term.frontend.opaque, (const uint8_t *)text,
 				      strlen(text));
+}
+
+// To a guest that has raised RTS.
+static size_t type(struct fixture *f, const char *text)
+{
+	put(f, MCR, get(f, MCR) | MCR_RTS);
+	return offer(f, text);
 }
 
 static void make_room(struct fixture *f, size_t room)
@@ -245,6 +253,50 @@ static void test_input_without_fifo(void **state)
 	assert_int_equal(type(f, "b"), 1);
 	assert_int_equal(get(f, RBR), 'b');
 	assert_int_equal(f->term.input_asked, 1);
+}
+
+// What came before the driver is ready must not fall to its clearing of the FIFO.
+static void test_input_waits_for_a_driver(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(offer(f, "ab"), 0);
+	put(f, FCR, 0x07);
+	get(f, LSR);
+	get(f, RBR);
+	put_text(f, "x");
+	assert_int_equal(f->term.input_asked, 0);
+	put(f, IER, 0x01);
+	assert_int_equal(f->term.input_asked, 1);
+	assert_int_equal(offer(f, "ab"), 2);
+	assert_int_equal(get(f, RBR), 'a');
+	assert_int_equal(get(f, RBR), 'b');
+	put(f, IER, 0x00);
+	assert_int_equal(offer(f, "c"), 0);
+	put(f, MCR, MCR_RTS);
+	assert_int_equal(f->term.input_asked, 2);
+	assert_int_equal(offer(f, "c"), 1);
+	f->dev->ops->reset(f->dev);
+	assert_int_equal(offer(f, "d"), 0);
+}
+
+// A guest that only ever reads LSR gets input as well.
+static void test_input_for_a_guest_that_polls(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(offer(f, "a"), 0);
+	for (unsigned i = 0; i < 100; i++) { // waits for the transmitter: no polling
+		get(f, LSR);
+		put_text(f, "x");
+	}
+	assert_int_equal(f->term.input_asked, 0);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(get(f, LSR) & 1, 0);
+	assert_int_equal(f->term.input_asked, 1);
+	assert_int_equal(offer(f, "a"), 1);
+	assert_int_equal(get(f, LSR) & 1, 1);
+	assert_int_equal(get(f, RBR), 'a');
 }
 
 static void test_receive_fifo_and_trigger_levels(void **state)
@@ -394,7 +446,7 @@ static void test_loopback_cuts_off_the_line(void **state)
 	put(f, THR, 'z');
 	assert_int_equal(get(f, RBR), 'z');
 	assert_int_equal(f->term.input_asked, 0);
-	put(f, MCR, 0);
+	put(f, MCR, MCR_RTS);
 	assert_int_equal(f->term.input_asked, 1);
 	assert_int_equal(type(f, "a"), 1);
 }
@@ -536,6 +588,8 @@ int main(void)
 		TEST(test_other_accesses_do_nothing),
 		TEST(test_output),
 		TEST(test_input_without_fifo),
+		TEST(test_input_waits_for_a_driver),
+		TEST(test_input_for_a_guest_that_polls),
 		TEST(test_receive_fifo_and_trigger_levels),
 		TEST(test_fifo_control),
 		TEST(test_transmit_interrupt),
