@@ -268,7 +268,7 @@ static void test_terminal_that_goes_away(void **state)
 
 // -- crashes --
 
-static volatile int *const nowhere = (volatile int *)64; // never mapped
+static volatile int *volatile nowhere = (volatile int *)64; // never mapped
 
 static void die_by(int number)
 {
