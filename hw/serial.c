@@ -240,13 +240,15 @@ static void write_data(struct serial *serial, uint8_t byte)
 	drain_transmit(serial);
 }
 
-// True when the guest wants input: its driver has raised RTS or enabled the
-// interrupt, or polls. In loopback the receiver is cut off from the line.
+// True when the guest wants input: its driver has raised RTS, or enabled interrupt
+// and FIFOs (Linux enables the interrupt first, and switching the FIFOs on empties
+// them), or polls. In loopback the receiver is cut off from the line.
 static bool listens(const struct serial *serial)
 {
+	bool interrupts = serial->ier & IER_RECEIVE && serial->fcr & FCR_ENABLE;
+
 	return !(serial->mcr & MCR_LOOP) &&
-	       (serial->mcr & MCR_RTS || serial->ier & IER_RECEIVE ||
-		serial->idle_looks >= POLLING_LOOKS);
+	       (serial->mcr & MCR_RTS || interrupts || serial->idle_looks >= POLLING_LOOKS);
 }
 
 // Asks the terminal to offer again what it could not deliver.
