@@ -9,14 +9,18 @@ boots_as() { # boots_as FORM
 	ok "$1: runs init" prints "^this is ${version//+/.}\$"
 }
 
-# An ELF executable with the Image's bytes as its one segment, at the address where
-# the machine's RAM begins plus the Image's text offset.
-make_elf() {
-	riscv64-linux-gnu-ld -m elf64lriscv -z noexecstack -z max-page-size=4096 -e start \
-		-T /dev/stdin -b binary "$1" -o "$2" <<-EOF
-		PHDRS { text PT_LOAD FLAGS(7); }
-		SECTIONS { . = 0x80200000; start = .; .text : { *(.data) } :text }
-	EOF
+# An ELF executable with the Image's bytes and its BSS, at the address where the
+# machine's RAM begins plus the Image's text offset.
+make_elf() { # make_elf IMAGE ELF
+	local file_bytes memory_bytes
+
+	file_bytes=$(stat -c %s "$1")
+	memory_bytes=$(od -An -tu8 -j16 -N8 "$1" | tr -d ' ')
+	printf '%s\n' ".globl start; start: .incbin \"$1\"" \
+		".bss; .space $((memory_bytes - file_bytes))" >"$work/kernel.s"
+	riscv64-linux-gnu-as -o "$work/kernel.o" "$work/kernel.s" &&
+		riscv64-linux-gnu-ld -N --no-warn-rwx-segments -Ttext=0x80200000 -e start \
+			-o "$2" "$work/kernel.o"
 }
 
 plan 12
