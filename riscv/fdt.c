@@ -128,6 +128,8 @@ static void describe_intc(struct fdt_writer *fdt, unsigned hart)
 	fdt_str(fdt, "compatible", "riscv,cpu-intc");
 	fdt_flag(fdt, "interrupt-controller");
 	fdt_u32(fdt, "#interrupt-cells", 1);
+	// No unit addresses in an interrupt specifier; dtc wants it said.
+	fdt_u32(fdt, "#address-cells", 0);
 	fdt_u32(fdt, "phandle", RISCV_INTC_PHANDLE(hart));
 	fdt_end(fdt);
 }
