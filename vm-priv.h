@@ -47,7 +47,6 @@ struct vm {
 
 	struct loop_fd signals; // a signalfd
 	sigset_t old_mask;
-	struct sigaction old_sigpipe;
 
 	// From any thread to the main loop.
 	atomic_uint requests;    // bit n: enum vcpu_exit n

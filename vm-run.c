@@ -118,7 +118,6 @@ static void ending_signals(sigset_t *set)
 
 int vm_catch_signals(struct vm *vm)
 {
-	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 
 	ending_signals(&set);
@@ -127,14 +126,11 @@ int vm_catch_signals(struct vm *vm)
 	if (vm->signals.fd < 0)
 		return fail(errno, "signalfd");
 	pthread_sigmask(SIG_BLOCK, &set, &vm->old_mask);
-	// A reader of the console that went away is an error of write(), no more.
-	sigaction(SIGPIPE, &ignore, &vm->old_sigpipe);
 	return 0;
 }
 
 void vm_release_signals(struct vm *vm)
 {
-	sigaction(SIGPIPE, &vm->old_sigpipe, NULL);
 	pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
 	close(vm->signals.fd);
 }
