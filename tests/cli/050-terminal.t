@@ -74,7 +74,8 @@ shows '!'
 pass "another key after Ctrl-a ends nothing"
 type_keys '\001x'
 closed "Ctrl-a x" 0
-unlike "no line begins in the middle of the screen" "$(cat "$work/screen")" $'[^\r]\n'
+is "each line of kvik's ends with CR LF" \
+	"$(grep -E '^(test:|Ctrl-a)' "$work/screen" | grep -vc $'\r$')" 0
 
 # -- every way out --
 
