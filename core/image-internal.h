@@ -50,6 +50,10 @@ struct image_span {
 	size_t size_bytes;
 };
 
+// Reads the first bytes of a kernel file, at most @room_bytes.
+int image_read_head(const char *path, uint8_t *data, size_t room_bytes, size_t *size_bytes)
+	MUST_CHECK;
+
 // Unpack @packed into memory the caller frees. @name is for messages. Return 0 or
 // -errno after a message.
 int image_unpack_gzip(const char *name, struct image_span packed, uint8_t **data,
@@ -62,6 +66,10 @@ int image_unpack_zstd(const char *name, struct image_span packed, uint8_t **data
 int image_elf_parse(struct image *image) MUST_CHECK;
 int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 		   struct image_placement *placement) MUST_CHECK;
+
+// -EINVAL after a message when the file ends before its EFI header says; 0 also for
+// a file without one.
+int image_check_pe(const struct image *image) MUST_CHECK;
 
 // Host pointer to all of [@gpa, @gpa + @len) or NULL after a message that says how
 // much RAM would help.

@@ -36,9 +36,29 @@ static int check_file(const char *path, const struct stat *st, uint64_t max_byte
 	if (!st->st_size)
 		return fail_msg(EINVAL, "%s: is empty", path);
 	if ((uint64_t)st->st_size > max_bytes)
-		return fail_msg(EFBIG, "%s: has %llu MiB; at most %llu MiB are taken", path,
-				(unsigned long long)st->st_size / MIB, max_bytes / MIB);
+		return fail_msg(EFBIG, "%s: has %llu bytes; at most %llu are taken", path,
+				(unsigned long long)st->st_size, (unsigned long long)max_bytes);
 	return 0;
+}
+
+static int open_file(const char *path, uint64_t max_bytes, int *fd, size_t *size_bytes)
+{
+	struct stat st;
+	int rc;
+
+	// O_NONBLOCK: opening a pipe must not wait for its writer.
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0)
+		return fail(errno, "open %s", path);
+	if (fstat(*fd, &st) < 0)
+		rc = fail(errno, "%s: stat", path);
+	else
+		rc = check_file(path, &st, max_bytes);
+	if (rc)
+		close(*fd);
+	else
+		*size_bytes = st.st_size;
+	return rc;
 }
 
 static int read_all(int fd, const char *path, uint8_t *data, size_t size_bytes)
@@ -60,37 +80,31 @@ static int read_all(int fd, const char *path, uint8_t *data, size_t size_bytes)
 	return 0;
 }
 
-static int read_fd(int fd, const char *path, uint64_t max_bytes, uint8_t **data,
-		   size_t *size_bytes)
+int image_read_head(const char *path, uint8_t *data, size_t room_bytes, size_t *size_bytes)
 {
-	struct stat st;
-	int rc;
+	int fd;
+	int rc = open_file(path, IMAGE_MAX_BYTES, &fd, size_bytes);
 
-	if (fstat(fd, &st) < 0)
-		return fail(errno, "%s: stat", path);
-	rc = check_file(path, &st, max_bytes);
 	if (rc)
 		return rc;
-	*data = malloc(st.st_size);
-	if (!*data)
-		return fail(ENOMEM, "%s: read %lld bytes", path, (long long)st.st_size);
-	rc = read_all(fd, path, *data, st.st_size);
-	if (rc)
-		free(*data);
-	else
-		*size_bytes = st.st_size;
+	*size_bytes = MIN(*size_bytes, room_bytes);
+	rc = read_all(fd, path, data, *size_bytes);
+	close(fd);
 	return rc;
 }
 
 int image_read_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
 {
-	// O_NONBLOCK: opening a pipe must not wait for its writer.
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int rc;
+	int fd;
+	int rc = open_file(path, max_bytes, &fd, size_bytes);
 
-	if (fd < 0)
-		return fail(errno, "open %s", path);
-	rc = read_fd(fd, path, max_bytes, data, size_bytes);
+	if (rc)
+		return rc;
+	*data = malloc(*size_bytes);
+	rc = *data ? read_all(fd, path, *data, *size_bytes)
+		   : fail(ENOMEM, "%s: read %zu bytes", path, *size_bytes);
+	if (rc)
+		free(*data);
 	close(fd);
 	return rc;
 }

@@ -14,6 +14,9 @@
 // A zboot file may itself be gzipped; nobody packs deeper than that.
 #define MAX_WRAPPERS 2
 
+// Holds what every format and wrapper is recognised by.
+#define HEAD_BYTES 4096
+
 static const char *const arch_names[] = {
 	[IMAGE_ARCH_RISCV64] = "riscv64",
 	[IMAGE_ARCH_ARM64] = "arm64",
@@ -47,7 +50,7 @@ static int set_footprint(struct image *image, uint64_t text_offset, uint64_t mem
 				image->path, (unsigned long long)memory_bytes / MIB);
 	image->text_offset = text_offset;
 	image->memory_bytes = MAX(memory_bytes, (uint64_t)image->size_bytes);
-	return 0;
+	return image_check_pe(image);
 }
 
 // The header that RISC-V and arm64 share (arm64/booting.rst section 4,
@@ -266,10 +269,12 @@ static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 			image->path, compression);
 }
 
-static const struct {
+struct image_wrapper {
 	bool (*match)(const struct image *image);
 	int (*unpack)(struct image *image, uint8_t **data, size_t *size_bytes);
-} wrappers[] = {
+};
+
+static const struct image_wrapper wrappers[] = {
 	{ is_zboot, unpack_zboot }, // before the formats: it may carry their magic at 0x38
 	{ is_gzip, unpack_gzip },
 	{ is_zstd, unpack_zstd },
@@ -308,53 +313,61 @@ static int not_a_kernel(const struct image *image)
 
 // -- putting it together --
 
-// Unpacks one layer: 1 when there was one, 0 when there was none, or -errno.
-static int unwrap(struct image *image)
+static const struct image_wrapper *find_wrapper(const struct image *image)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++)
+		if (wrappers[i].match(image))
+			return &wrappers[i];
+	return NULL;
+}
+
+static const struct image_format *find_format(const struct image *image)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i].match(image))
+			return &formats[i];
+	return NULL;
+}
+
+static int unwrap(struct image *image, const struct image_wrapper *wrapper)
 {
 	const char *outer = image->wrapper;
+	uint8_t *data;
+	size_t size_bytes;
+	int rc = wrapper->unpack(image, &data, &size_bytes);
 
-	for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++) {
-		uint8_t *data;
-		size_t size_bytes;
-		int rc;
-
-		if (!wrappers[i].match(image))
-			continue;
-		rc = wrappers[i].unpack(image, &data, &size_bytes);
-		if (rc)
-			return rc;
-		free(image->data);
-		image->data = data;
-		image->size_bytes = size_bytes;
-		if (outer)
-			image->wrapper = outer;
-		return 1;
-	}
+	if (rc)
+		return rc;
+	free(image->data);
+	image->data = data;
+	image->size_bytes = size_bytes;
+	if (outer)
+		image->wrapper = outer;
 	return 0;
 }
 
 static int parse_format(struct image *image)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (!formats[i].match(image))
-			continue;
-		image->kind = formats[i].kind;
-		image->arch = formats[i].arch;
-		return formats[i].parse(image);
-	}
-	return not_a_kernel(image);
+	const struct image_format *format = find_format(image);
+
+	if (!format)
+		return not_a_kernel(image);
+	image->kind = format->kind;
+	image->arch = format->arch;
+	return format->parse(image);
 }
 
 static int parse(struct image *image)
 {
-	int rc;
-
 	for (unsigned depth = 0; depth <= MAX_WRAPPERS; depth++) {
-		rc = unwrap(image);
-		if (rc < 0)
-			return rc;
-		if (!rc)
+		const struct image_wrapper *wrapper = find_wrapper(image);
+		int rc;
+
+		if (!wrapper)
 			return parse_format(image);
+		rc = depth < MAX_WRAPPERS ? unwrap(image, wrapper) : 0;
+		if (rc)
+			return rc;
 	}
 	return fail_msg(EINVAL, "%s: is packed more than %u times", image->path, MAX_WRAPPERS);
 }
@@ -371,12 +384,26 @@ static int adopt(struct image *image, const char *name, uint8_t *data, size_t si
 	return rc;
 }
 
+// Before a gigabyte of something else is read.
+static int check_head(const char *path)
+{
+	uint8_t data[HEAD_BYTES];
+	struct image head = { .data = data, .path = (char *)path };
+	int rc = image_read_head(path, data, sizeof(data), &head.size_bytes);
+
+	if (rc || find_wrapper(&head) || find_format(&head))
+		return rc;
+	return not_a_kernel(&head);
+}
+
 int image_open(struct image *image, const char *path)
 {
 	uint8_t *data;
 	size_t size_bytes;
-	int rc = image_read_file(path, IMAGE_MAX_BYTES, &data, &size_bytes);
+	int rc = check_head(path);
 
+	if (!rc)
+		rc = image_read_file(path, IMAGE_MAX_BYTES, &data, &size_bytes);
 	return rc ? rc : adopt(image, path, data, size_bytes);
 }
 
