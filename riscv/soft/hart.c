@@ -419,7 +419,7 @@ void hart_reset(struct hart *h, bool started, uint64_t pc, uint64_t a0, uint64_t
 	h->fflags = h->frm = 0;
 	h->stvec = h->sscratch = h->sepc = h->scause = h->stval = 0;
 	h->senvcfg = 0;
-	h->scounteren = 0;
+	h->scounteren = 7; // U mode reads time: Linux counts on its environment for that
 	h->sie = 0;
 	hart_select_fp(h);
 	hart_count_instructions(h, false);
