@@ -67,11 +67,14 @@ static void log_error(struct disk *disk, const struct disk_request *request, int
 	static const char *const names[] = { "read", "write", "flush", "discard", "write zeroes" };
 
 	static_assert(ARRAY_SIZE(names) == DISK_OP_COUNT, "a name for each operation");
-	if (error != -EOPNOTSUPP)
-		warn_ratelimited(&disk->error_limit, "disk %s: %s of %llu bytes at %llu: %s",
-				 disk->file.path, names[request->op],
-				 (unsigned long long)request->len_bytes,
-				 (unsigned long long)request->offset_bytes, strerror(-error));
+	if (error == -EOPNOTSUPP || !log_ratelimit_ok(&disk->error_limit))
+		return;
+	if (request->op == DISK_FLUSH)
+		warn("disk %s: flush: %s", disk->file.path, strerror(-error));
+	else
+		warn("disk %s: %s of %llu bytes at %llu: %s", disk->file.path, names[request->op],
+		     (unsigned long long)request->len_bytes,
+		     (unsigned long long)request->offset_bytes, strerror(-error));
 }
 
 static void complete(struct disk *disk, struct disk_request *request, int error)
