@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Kernels that are none, lie about themselves, or are for another machine: status
-# 125 in less than a second, with one line, and no part of the guest runs.
+# 125 for less than a second of CPU time, with one line, and no part of the guest runs.
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
 limit_s=5
@@ -16,11 +16,14 @@ patch() {
 
 # bad NAME REGEX: $work/bad is refused, in time.
 bad() {
-	local start=${EPOCHREALTIME/./}
+	local seconds
+	local TIMEFORMAT='%U %S'
 
-	refused "$1" "^kvik run: .*$2" run "$work/bad"
-	[ $((${EPOCHREALTIME/./} - start)) -lt 1000000 ] ||
-		not_ok "$1: in less than a second" "took $((${EPOCHREALTIME/./} - start)) us"
+	{ time refused "$1" "^kvik run: .*$2" run "$work/bad" 2>&3; } 3>&2 2>"$work/time"
+	seconds=$(awk '{ print $1 + $2 }' "$work/time")
+	awk -v s="$seconds" 'BEGIN { exit !(s < 1) }' ||
+		not_ok "$1: in less than a second" "took $seconds s of CPU time"
+	slowest=$(printf '%s\n%s' "${slowest:-0}" "$seconds" | sort -n | tail -n 1)
 }
 
 run run "$work/good"
@@ -193,4 +196,5 @@ truncate -s 1G "$work/big"
 run run "$work/good" -m 64 -i "$work/big"
 like "an initrd larger than memory is refused" "$status:$err" '^125:kvik run: .*(big|initrd).*'
 
+echo "# the slowest took $slowest s of CPU time"
 finish
