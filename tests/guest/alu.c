@@ -84,7 +84,6 @@ BINARY(op_bset, "bset")
 UNARY(op_clz, "clz")
 UNARY(op_clzw, "clzw")
 UNARY(op_ctz, "ctz")
-UNARY(op_ctzw, "ctzw")
 UNARY(op_cpop, "cpop")
 UNARY(op_cpopw, "cpopw")
 UNARY(op_sext_b, "sext.b")
@@ -132,7 +131,7 @@ static const struct {
 	{ "minu", op_minu }, { "rol", op_rol }, { "rolw", op_rolw }, { "ror", op_ror },
 	{ "rorw", op_rorw }, { "bclr", op_bclr }, { "bext", op_bext }, { "binv", op_binv },
 	{ "bset", op_bset }, { "clz", op_clz }, { "clzw", op_clzw }, { "ctz", op_ctz },
-	{ "ctzw", op_ctzw }, { "cpop", op_cpop }, { "cpopw", op_cpopw },
+	{ "cpop", op_cpop }, { "cpopw", op_cpopw },
 	{ "sext.b", op_sext_b }, { "sext.h", op_sext_h }, { "zext.h", op_zext_h },
 	{ "orc.b", op_orc_b }, { "rev8", op_rev8 },
 };

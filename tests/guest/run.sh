@@ -116,7 +116,7 @@ explain_group() {
 	last=$(diff "$dir/verbose.ref" "$dir/verbose.out" |
 		sed -n "s/^< $group \([0-9]*\): .*/\1/p" | head -n 1)
 	last=${last:-$count}
-	look "$dir" "-DVERBOSE=\"$group\"" -DSTEP=0 -DFIRST=$((last - step)) -DLAST="$last"
+	look "$dir" "-DVERBOSE=\"$group\"" -DSTEP=-1UL -DFIRST=$((last - step)) -DLAST="$last"
 	diff "$dir/verbose.ref" "$dir/verbose.out" | grep '^[<>]' | head -n 6 | sed 's/^/#     /'
 }
 
@@ -178,7 +178,7 @@ run_program() {
 	fi
 	expected=$dir/expected
 	if [ "$reference" = file ]; then
-		expected=$here/$name.expect
+		grep -v "^#" "$here/$name.expect" >"$expected"
 	elif missing $qemu; then
 		give_up "$name" skip "no $qemu (apt install qemu-system-misc)"
 		return

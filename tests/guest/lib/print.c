@@ -76,9 +76,9 @@ void fatal(const char *text)
 // results from FIRST to LAST.
 #ifndef VERBOSE
 #define VERBOSE ""
-#define STEP 1UL
-#define FIRST 1UL
-#define LAST 0UL
+#define STEP 1
+#define FIRST 1
+#define LAST 0
 #endif
 
 static const char *group_name;
@@ -102,14 +102,16 @@ void group(const char *name)
 
 void record(uint64_t value, uint64_t a, uint64_t b, uint64_t c)
 {
+	const uint64_t step = STEP, first = FIRST, last = LAST;
+
 	group_hash = (group_hash ^ value) * 0x9e3779b97f4a7c15;
 	group_hash ^= group_hash >> 29;
 	group_count++;
 	if (!group_verbose)
 		return;
-	if (group_count % STEP == 0)
+	if (group_count % step == 0)
 		print("%s %d: %x\n", group_name, group_count, group_hash);
-	if (group_count - FIRST <= LAST - FIRST)
+	if (group_count >= first && group_count <= last)
 		print("%s[%d] %x %x %x -> %x\n", group_name, group_count, a, b, c, value);
 }
 

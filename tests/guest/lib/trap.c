@@ -53,6 +53,13 @@ static void die_of_trap(const struct frame *f)
 	power_off();
 }
 
+// A breakpoint may leave stval 0 or the pc (privileged spec 3.1.16): 0 here.
+static void hide_choices(struct frame *f)
+{
+	if (f->scause == CAUSE_BREAKPOINT && f->stval == f->sepc)
+		f->stval = 0;
+}
+
 void trap_in_kernel(void)
 {
 	struct hart *hart = this_hart();
@@ -61,6 +68,7 @@ void trap_in_kernel(void)
 	if (!hart->catching || hart->in_trap)
 		die_of_trap(f);
 	hart->in_trap = true;
+	hide_choices(f);
 	hart->traps++;
 	hart->trap = (struct trap){ f->scause, f->sepc, f->stval, f->sstatus };
 	if (f->scause & CAUSE_INTERRUPT)
@@ -79,4 +87,5 @@ void run_at(uint64_t pc, uint64_t sstatus)
 	f->sepc = pc;
 	f->sstatus = sstatus;
 	enter_frame();
+	hide_choices(f);
 }
