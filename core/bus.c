@@ -57,12 +57,12 @@ static int check_region(const struct bus *bus, const struct io_region *region)
 	unsigned i;
 
 	if (!region->size_bytes || last < region->base)
-		return fail_msg(EEXIST, "%s: no registers fit at 0x%" PRIx64 " + 0x%" PRIx64,
-				name, region->base, region->size_bytes);
+		return fail_msg(EEXIST, "%s: no registers fit at 0x%" PRIx64 " + 0x%" PRIx64, name,
+				region->base, region->size_bytes);
 	i = first_above(bus, region->base);
 	if (i < bus->count && bus->regions[i]->base <= last)
-		return fail_msg(EEXIST, "%s: registers at 0x%" PRIx64 " overlap those of %s",
-				name, region->base, bus->regions[i]->device->name);
+		return fail_msg(EEXIST, "%s: registers at 0x%" PRIx64 " overlap those of %s", name,
+				region->base, bus->regions[i]->device->name);
 	return 0;
 }
 
@@ -91,8 +91,7 @@ int bus_add(struct bus *bus, struct io_region *region)
 	if (ret)
 		return ret;
 	i = first_above(bus, region->base);
-	memmove(&bus->regions[i + 1], &bus->regions[i],
-		(bus->count - i) * sizeof(bus->regions[0]));
+	memmove(&bus->regions[i + 1], &bus->regions[i], (bus->count - i) * sizeof(bus->regions[0]));
 	bus->regions[i] = region;
 	bus->count++;
 	return 0;

@@ -40,8 +40,8 @@ int fdt_writer_finish(struct fdt_writer *fdt)
 		note(fdt, fdt_finish(fdt->blob));
 	if (!fdt->error)
 		return 0;
-	return fail_msg(fdt->error == -FDT_ERR_NOSPACE ? ENOSPC : EINVAL,
-			"device tree: %s", fdt_strerror(fdt->error));
+	return fail_msg(fdt->error == -FDT_ERR_NOSPACE ? ENOSPC : EINVAL, "device tree: %s",
+			fdt_strerror(fdt->error));
 }
 
 void fdt_node(struct fdt_writer *fdt, const char *fmt, ...)

@@ -46,15 +46,17 @@ static bool banks_overlap(const struct memory_bank *bank, uint64_t base_gpa, uin
 static int check_bank(const struct memory *mem, uint64_t base_gpa, uint64_t size_bytes)
 {
 	if (!size_bytes || (base_gpa | size_bytes) % GUEST_PAGE_BYTES)
-		return fail_msg(EINVAL, "RAM at 0x%" PRIx64 " + 0x%" PRIx64
-				" is not whole pages of 4 KiB", base_gpa, size_bytes);
+		return fail_msg(EINVAL,
+				"RAM at 0x%" PRIx64 " + 0x%" PRIx64 " is not whole pages of 4 KiB",
+				base_gpa, size_bytes);
 	if (size_bytes > UINT64_MAX - base_gpa || size_bytes > UINT64_MAX - OVERHEAD_BYTES)
-		return fail_msg(EINVAL, "RAM at 0x%" PRIx64 ": %llu"
-				" MiB do not fit into the address space; ask for less with -m",
+		return fail_msg(EINVAL,
+				"RAM at 0x%" PRIx64
+				": %llu MiB do not fit there; ask for less with -m",
 				base_gpa, size_bytes / MIB);
 	if (mem->bank_count == MEMORY_MAX_BANKS)
-		return fail_msg(EINVAL, "RAM at 0x%" PRIx64 ": more than %d banks",
-				base_gpa, MEMORY_MAX_BANKS);
+		return fail_msg(EINVAL, "RAM at 0x%" PRIx64 ": more than %d banks", base_gpa,
+				MEMORY_MAX_BANKS);
 	for (unsigned i = 0; i < mem->bank_count; i++)
 		if (banks_overlap(&mem->banks[i], base_gpa, size_bytes))
 			return fail_msg(EINVAL, "RAM at 0x%" PRIx64 " overlaps RAM at 0x%" PRIx64,

@@ -3,11 +3,10 @@
 
 #include "term-escape.h"
 
-const char term_escape_help[] =
-	"\r\n"
-	"Ctrl-a x       end the VM\r\n"
-	"Ctrl-a Ctrl-a  send Ctrl-a to the guest\r\n"
-	"Ctrl-a h       show this list\r\n";
+const char term_escape_help[] = "\r\n"
+				"Ctrl-a x       end the VM\r\n"
+				"Ctrl-a Ctrl-a  send Ctrl-a to the guest\r\n"
+				"Ctrl-a h       show this list\r\n";
 
 enum term_key term_escape_key(struct term_escape *escape, uint8_t byte)
 {

@@ -39,19 +39,19 @@ struct term {
 	bool is_tty;                   // the input
 
 	// Main thread only.
-	bool started;
 	struct term_tty tty;
-	struct loop_fd signals; // SIGWINCH and SIGCONT, when is_tty
-	bool background;        // the terminal is another job's
-	struct loop_timer background_check;
-	struct sigaction old_sigpipe;
 	struct term_escape escape;
-	struct loop_fd in;
+	bool started;
+	bool background;      // the terminal is another job's
 	bool in_always_ready; // epoll refuses it
 	bool in_watched;
 	bool in_ended;
-	struct loop_fd out;
 	bool out_watched;
+	struct loop_fd in;
+	struct loop_fd out;
+	struct loop_fd signals; // SIGWINCH and SIGCONT, when is_tty
+	struct loop_timer background_check;
+	struct sigaction old_sigpipe;
 
 	// Any thread.
 	struct loop_post input_post;
@@ -59,8 +59,8 @@ struct term {
 	pthread_mutex_t lock; // guards the rest; a leaf
 	struct term_input input;
 	struct term_output output;
-	bool discard;       // nobody reads the output (any more)
-	bool output_waits;  // term_write() took less than all
+	bool discard;      // nobody reads the output (any more)
+	bool output_waits; // term_write() took less than all
 };
 
 // Finds out whether the terminal is ours and makes it raw if so. Main thread.

@@ -301,33 +301,38 @@ static int duplicate_fds(struct term *term, int in_fd, int out_fd)
 	return 0;
 }
 
-int term_create(struct term **result, struct loop *loop, int in_fd, int out_fd,
-		struct term_events events)
+static void init_term(struct term *term, struct loop *loop, struct term_events events)
 {
-	struct term *term = calloc(1, sizeof(*term));
-	int ret;
-
-	if (!term)
-		return fail(ENOMEM, "console");
 	term->loop = loop;
 	term->events = events;
-	term->in = (struct loop_fd){ .fd = -1 };
+	term->in.fd = -1;
 	term->out = (struct loop_fd){ .fd = -1, .ready = output_ready };
 	term->signals = (struct loop_fd){ .fd = -1, .ready = signal_ready };
 	term->background_check.expired = check_background;
 	term->input_post.call = term_input_serve;
 	term->output_post.call = serve_output;
 	pthread_mutex_init(&term->lock, NULL);
-	ret = duplicate_fds(term, in_fd, out_fd);
+}
+
+int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
+		struct term_events events)
+{
+	struct term *made = calloc(1, sizeof(*made));
+	int ret;
+
+	if (!made)
+		return fail(ENOMEM, "console");
+	init_term(made, loop, events);
+	ret = duplicate_fds(made, in_fd, out_fd);
 	if (ret) {
-		term_free(term);
+		term_free(made);
 		return ret;
 	}
-	term->tty.fd = term->in.fd;
-	term->is_tty = isatty(term->in.fd);
-	term->input.size = term->is_tty ? TERM_INPUT_TTY_BYTES : TERM_INPUT_BYTES;
-	term->discard = term->out.fd < 0;
-	*result = term;
+	made->tty.fd = made->in.fd;
+	made->is_tty = isatty(made->in.fd);
+	made->input.size = made->is_tty ? TERM_INPUT_TTY_BYTES : TERM_INPUT_BYTES;
+	made->discard = made->out.fd < 0;
+	*term = made;
 	return 0;
 }
 

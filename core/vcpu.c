@@ -19,6 +19,7 @@
 #include "loop.h"
 #include "thread.h"
 
+// clang-format off
 static const char *const exit_names[] = {
 	[VCPU_EXIT_KICKED] = "kicked",
 	[VCPU_EXIT_SHUTDOWN] = "shutdown",
@@ -27,6 +28,7 @@ static const char *const exit_names[] = {
 	[VCPU_EXIT_DEBUG] = "debug",
 	[VCPU_EXIT_FAILED] = "failed",
 };
+// clang-format on
 static_assert(ARRAY_SIZE(exit_names) == VCPU_EXIT_COUNT, "a name for each exit");
 
 const char *vcpu_exit_name(enum vcpu_exit exit)
@@ -127,7 +129,10 @@ static int init_vcpus(struct vcpu_set *set, unsigned count)
 		int ret;
 
 		*vcpu = (struct vcpu){
-			.index = i, .accel = set->accel, .set = set, .parked = true,
+			.index = i,
+			.accel = set->accel,
+			.set = set,
+			.parked = true,
 		};
 		ret = set->accel->ops->vcpu_init(vcpu);
 		if (ret)

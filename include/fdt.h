@@ -16,7 +16,7 @@ struct fdt_writer {
 	void *blob;
 	size_t size_bytes;
 	unsigned depth; // open nodes
-	int error; // a libfdt error, 0 when all went well so far
+	int error;      // a libfdt error, 0 when all went well so far
 };
 
 // Starts a tree in @blob of @size_bytes (caller's storage); opens the root node.

@@ -58,10 +58,10 @@ struct log_ratelimit {
 };
 bool log_ratelimit_ok(struct log_ratelimit *rl);
 
-#define warn_ratelimited(rl, ...)               \
-	do {                                    \
-		if (log_ratelimit_ok(rl))       \
-			warn(__VA_ARGS__);      \
+#define warn_ratelimited(rl, ...)          \
+	do {                               \
+		if (log_ratelimit_ok(rl))  \
+			warn(__VA_ARGS__); \
 	} while (0)
 
 #endif

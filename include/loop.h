@@ -46,7 +46,7 @@ struct loop {
 	struct loop_timer *timers; // sorted by deadline
 	struct epoll_event *batch; // events that this round has yet to hand out
 	int batch_count;
-	pthread_mutex_t lock;      // guards the fields below
+	pthread_mutex_t lock; // guards the fields below
 	struct loop_post *posts_head;
 	struct loop_post *posts_tail;
 	bool stopping;

@@ -17,8 +17,8 @@
 struct memory_bank {
 	uint64_t base_gpa;
 	uint64_t size_bytes;
-	uint8_t *host;       // 2 MiB-congruent with base_gpa, so huge pages line up
-	void *mapping;       // what to unmap: guard pages included
+	uint8_t *host; // 2 MiB-congruent with base_gpa, so huge pages line up
+	void *mapping; // what to unmap: guard pages included
 	uint64_t mapping_bytes;
 };
 
@@ -49,9 +49,11 @@ static inline void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t 
 		const struct memory_bank *bank = &mem->banks[i];
 		uint64_t offset = gpa - bank->base_gpa;
 
-		if (offset < bank->size_bytes)
-			return (len ? len : 1) <= bank->size_bytes - offset
-				       ? bank->host + offset : NULL;
+		if (offset >= bank->size_bytes)
+			continue;
+		if ((len ? len : 1) > bank->size_bytes - offset)
+			return NULL;
+		return bank->host + offset;
 	}
 	return NULL;
 }

@@ -32,9 +32,9 @@ struct option_spec {
 };
 
 struct command_usage {
-	const char *name;     // "kvik run"
-	const char *synopsis; // "[<options>] [<kernel>]"
-	const char *summary;  // one line
+	const char *name;                  // "kvik run"
+	const char *synopsis;              // "[<options>] [<kernel>]"
+	const char *summary;               // one line
 	const struct option_spec *options; // ends with OPTION_END
 };
 

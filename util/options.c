@@ -194,10 +194,7 @@ static int take_code(const struct parser *parser, int code, char **argv)
 	if (code == '?')
 		return bad_option(parser, argv[optind - 1]);
 	spec = find_spec(parser, code);
-	if (spec)
-		return take_option(spec, optarg);
-	options_print_help(parser->usage);
-	return OPTIONS_HELP;
+	return spec ? take_option(spec, optarg) : OPTIONS_HELP;
 }
 
 int options_parse(const struct command_usage *usage, int argc, char **argv, char ***operands,
@@ -211,6 +208,8 @@ int options_parse(const struct command_usage *usage, int argc, char **argv, char
 	opterr = 0;
 	while (!ret && (code = getopt_long(argc, argv, parser.letters, parser.longs, NULL)) != -1)
 		ret = take_code(&parser, code, argv);
+	if (ret == OPTIONS_HELP)
+		options_print_help(usage);
 	*operands = argv + optind;
 	*operand_count = argc - optind;
 	return ret;

@@ -103,9 +103,9 @@ static void note_failure(struct fake_vcpu *fake, unsigned index, uint64_t got, i
 	if (fake->failure[0])
 		return;
 	snprintf(fake->failure, sizeof(fake->failure),
-		 "step %u (op %d at 0x%" PRIx64 " len %u): 0x%" PRIx64 ", result %d; expected 0x%"
-		 PRIx64 ", result %d", index, step->op, step->addr, step->len, got, result,
-		 step->value, step->result);
+		 "step %u (op %d at 0x%" PRIx64 " len %u): 0x%" PRIx64
+		 ", result %d; expected 0x%" PRIx64 ", result %d",
+		 index, step->op, step->addr, step->len, got, result, step->value, step->result);
 }
 
 static bool make_access(struct vcpu *vcpu, const struct fake_step *step, uint64_t *got, int *result)
@@ -114,8 +114,8 @@ static bool make_access(struct vcpu *vcpu, const struct fake_step *step, uint64_
 	bool write = step->op == FAKE_OP_MMIO_WRITE || step->op == FAKE_OP_PIO_WRITE;
 	uint64_t data = write ? step->value : UINT64_MAX;
 
-	*result = port ? vcpu_pio(vcpu, step->addr, &data, step->len, write)
-		       : vcpu_mmio(vcpu, step->addr, &data, step->len, write);
+	*result = port ? vcpu_pio(vcpu, step->addr, &data, step->len, write) :
+			 vcpu_mmio(vcpu, step->addr, &data, step->len, write);
 	if (!write && step->len < sizeof(data))
 		data &= (1ULL << 8 * step->len) - 1;
 	*got = data;
@@ -383,8 +383,8 @@ void fake_vm_init_host(struct fake_vm *vm, unsigned vcpu_count, const struct vcp
 	bus_init(&vm->mmio);
 	bus_init(&vm->pio);
 	assert_int_equal(vm->accel.ops->vm_init(&vm->accel), 0);
-	assert_int_equal(vcpu_set_init(&vm->vcpus, &vm->accel, vcpu_count, &vm->mmio, &vm->pio,
-				       *host), 0);
+	assert_int_equal(
+		vcpu_set_init(&vm->vcpus, &vm->accel, vcpu_count, &vm->mmio, &vm->pio, *host), 0);
 	vm->irqchip.vcpu = &vm->vcpus.vcpus[0];
 	assert_int_equal(vcpu_set_start(&vm->vcpus), 0);
 }

@@ -40,16 +40,17 @@ enum fake_op {
 
 struct fake_step {
 	enum fake_op op;
-	uint64_t addr;  // address, port, extension or interrupt line
-	unsigned len;   // of an access; function of a guest call
-	uint64_t value; // to write, or expected
-	int result;     // expected of vcpu_mmio() and vcpu_pio()
-	uint64_t repeat; // how often more; 0: once
 	enum vcpu_exit exit;
+	unsigned len;    // of an access; function of a guest call
+	int result;      // expected of vcpu_mmio() and vcpu_pio()
+	uint64_t addr;   // address, port, extension or interrupt line
+	uint64_t value;  // to write, or expected
+	uint64_t repeat; // how often more; 0: once
 	void (*function)(struct vcpu *vcpu, void *arg);
 	void *arg;
 };
 
+// clang-format off
 #define FAKE_MMIO_READ(gpa, bytes, expected) \
 	{ .op = FAKE_OP_MMIO_READ, .addr = (gpa), .len = (bytes), .value = (expected) }
 #define FAKE_MMIO_WRITE(gpa, bytes, data) \
@@ -64,6 +65,7 @@ struct fake_step {
 #define FAKE_WAIT_IRQ(line, high) { .op = FAKE_OP_WAIT_IRQ, .addr = (line), .value = (high) }
 #define FAKE_FUNCTION(fn, data) { .op = FAKE_OP_FUNCTION, .function = (fn), .arg = (data) }
 #define FAKE_EXIT(why) { .op = FAKE_OP_EXIT, .exit = (why) }
+// clang-format on
 
 extern const struct accel_ops fake_accel_ops;
 

@@ -254,8 +254,8 @@ static void test_region_at_the_end_of_the_address_space(void **state)
 static void test_overlaps_are_refused_and_freed(void **state)
 {
 	static const uint64_t bad[][2] = {
-		{ 0x1000, 0x100 }, { 0x1080, 0x10 }, { 0xfff, 2 }, { 0x10ff, 1 },
-		{ 0x800, 0x1000 }, { ~0ULL, 2 }, { 0x2000, UINT64_MAX },
+		{ 0x1000, 0x100 }, { 0x1080, 0x10 }, { 0xfff, 2 },           { 0x10ff, 1 },
+		{ 0x800, 0x1000 }, { ~0ULL, 2 },     { 0x2000, UINT64_MAX },
 	};
 	struct fixture *fixture = *state;
 	char log[64];
@@ -313,7 +313,10 @@ static void test_long_device_name_is_cut(void **state)
 static void test_four_vcpus_hammer_one_device(void **state)
 {
 	static const struct fake_step script[] = {
-		{ .op = FAKE_OP_MMIO_WRITE, .addr = 0x1000, .len = 4, .value = 1,
+		{ .op = FAKE_OP_MMIO_WRITE,
+		  .addr = 0x1000,
+		  .len = 4,
+		  .value = 1,
 		  .repeat = HAMMER_COUNT - 1 },
 	};
 	struct probe *probe = probe_create("probe", &words_only, 0x1000, 0x100);

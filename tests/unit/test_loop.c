@@ -149,7 +149,9 @@ static void source_init(struct source *source, struct loop *loop)
 
 	assert_int_equal(pipe(fds), 0);
 	*source = (struct source){
-		.lfd = { .fd = fds[0], .ready = count_byte }, .write_fd = fds[1], .loop = loop,
+		.lfd = { .fd = fds[0], .ready = count_byte },
+		.write_fd = fds[1],
+		.loop = loop,
 	};
 	assert_int_equal(loop_add_fd(loop, &source->lfd, EPOLLIN), 0);
 }

@@ -27,8 +27,8 @@ static int note_call(void *value, const char *argument)
 {
 	if (!strcmp(argument, "bad"))
 		return -EINVAL;
-	strcat(value, argument);
-	strcat(value, ";");
+	assert_true(strlen(value) + strlen(argument) + 2 <= sizeof(values.calls));
+	sprintf((char *)value + strlen(value), "%s;", argument);
 	return 0;
 }
 
@@ -46,7 +46,10 @@ static const struct option_spec options[] = {
 };
 
 static const struct command_usage usage = {
-	"kvik test", "[<options>] <things>", "Test it", options,
+	"kvik test",
+	"[<options>] <things>",
+	"Test it",
+	options,
 };
 
 // One run of the parser, with what it printed.
@@ -179,24 +182,23 @@ static void test_call_can_refuse(void **state)
 
 static void test_help(void **state)
 {
-	static const char help[] =
-		"usage: kvik test [<options>] <things>\n"
-		"\n"
-		"Test it\n"
-		"\n"
-		"First things:\n"
-		"  -q, --quick               Be quick\n"
-		"  -p, --path PATH           Where it is\n"
-		"\n"
-		"Second things:\n"
-		"  -c, --cpus N              How many (default: 1)\n"
-		"  -d, --disk PATH[,ro][,direct][,more]\n"
-		"                            Each\n"
-		"      --rng                 Random\n"
-		"  -z                        A letter only\n"
-		"      --pathological        Shares a prefix\n"
-		"\n"
-		"  -h, --help                Show this help\n";
+	static const char help[] = "usage: kvik test [<options>] <things>\n"
+				   "\n"
+				   "Test it\n"
+				   "\n"
+				   "First things:\n"
+				   "  -q, --quick               Be quick\n"
+				   "  -p, --path PATH           Where it is\n"
+				   "\n"
+				   "Second things:\n"
+				   "  -c, --cpus N              How many (default: 1)\n"
+				   "  -d, --disk PATH[,ro][,direct][,more]\n"
+				   "                            Each\n"
+				   "      --rng                 Random\n"
+				   "  -z                        A letter only\n"
+				   "      --pathological        Shares a prefix\n"
+				   "\n"
+				   "  -h, --help                Show this help\n";
 
 	parse("-q --help");
 	assert_int_equal(run.ret, OPTIONS_HELP);
@@ -220,8 +222,8 @@ static void test_sizes(void **state)
 		"", " 1", "1 ", "-1", "+1", "M", "1X", "1MB", "1MiB", "0x10", "1.5G", "1 M",
 	};
 	static const char *const huge[] = {
-		"18446744073709551616", "18446744073709551616B", "16384P", "17592186044416",
-		"99999999999999999999999999999", "36893488147419103232B",
+		"18446744073709551616", "18446744073709551616B",         "16384P",
+		"17592186044416",       "99999999999999999999999999999", "36893488147419103232B",
 	};
 	uint64_t bytes = 42;
 

@@ -417,7 +417,7 @@ static void test_writers_on_four_threads(void **state)
 {
 	static uint8_t letters[] = "abcd";
 	struct pipe_ends out = make_pipe();
-	uint8_t data[8192];
+	uint8_t data[8192] = { 0 };
 	unsigned counts[4] = { 0 };
 	pthread_t threads[4];
 	size_t got = 0;

@@ -124,7 +124,7 @@ static void test_escape_key(void **state)
 	assert_memory_equal(rig.input, "b\001c", 3);
 	type("\001", 1);
 	term_rig_run(&rig, 5); // in a read of its own
-	type("zd\001", 3); // an unknown key is swallowed
+	type("zd\001", 3);     // an unknown key is swallowed
 	term_rig_await_input(&rig, 4);
 	assert_int_equal(rig.input[3], 'd');
 	assert_int_equal(rig.quit_calls, 0);

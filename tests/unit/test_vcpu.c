@@ -187,7 +187,8 @@ static void await_exits(struct exits *exits, unsigned count)
 static void test_exit_is_told_once_and_waits_for_resume(void **state)
 {
 	static const struct fake_step leaver[] = {
-		FAKE_EXIT(VCPU_EXIT_SHUTDOWN), FAKE_EXIT(VCPU_EXIT_DEBUG),
+		FAKE_EXIT(VCPU_EXIT_SHUTDOWN),
+		FAKE_EXIT(VCPU_EXIT_DEBUG),
 	};
 	struct busy busy = { 0 };
 	const struct fake_step worker[] = {
@@ -213,7 +214,6 @@ static void test_exit_is_told_once_and_waits_for_resume(void **state)
 	assert_int_equal(exits.last, VCPU_EXIT_DEBUG);
 	fake_vm_exit(&vm); // while one has left and one is busy
 }
-
 
 static void test_resume_right_after_exit_is_not_lost(void **state)
 {
@@ -246,12 +246,15 @@ static enum vcpu_exit answer_call(void *opaque, struct vcpu *vcpu, struct guest_
 static void test_guest_calls_reach_the_host(void **state)
 {
 	static const struct fake_step script[] = {
-		FAKE_CALL(0x10, 3, 0x13), FAKE_CALL(0x20, 1, 0x21),
+		FAKE_CALL(0x10, 3, 0x13),
+		FAKE_CALL(0x20, 1, 0x21),
 	};
 	static const struct fake_step crash[] = { FAKE_CALL(0xdead, 0, 0) };
 	struct exits exits = { 0 };
 	struct vcpu_host host = {
-		.guest_call = answer_call, .exited = note_exit, .opaque = &exits,
+		.guest_call = answer_call,
+		.exited = note_exit,
+		.opaque = &exits,
 	};
 	struct fake_vm vm;
 
@@ -339,7 +342,9 @@ static void test_no_port_bus(void **state)
 static void test_interrupts_reach_the_vcpu(void **state)
 {
 	static const struct fake_step script[] = {
-		FAKE_WAIT_IRQ(9, true), FAKE_WAIT_IRQ(9, false), FAKE_WAIT_IRQ(9, true),
+		FAKE_WAIT_IRQ(9, true),
+		FAKE_WAIT_IRQ(9, false),
+		FAKE_WAIT_IRQ(9, true),
 	};
 	struct fake_vm vm;
 	struct irq_line line;
@@ -403,7 +408,9 @@ static void test_pause_serves_the_loop_that_a_handler_waits_for(void **state)
 	struct loop loop;
 	struct vcpu_host host = { .exited = note_exit, .loop = &loop };
 	const struct fake_step script[] = {
-		{ .op = FAKE_OP_FUNCTION, .function = call_main_loop, .arg = &loop,
+		{ .op = FAKE_OP_FUNCTION,
+		  .function = call_main_loop,
+		  .arg = &loop,
 		  .repeat = FOREVER },
 	};
 	struct fake_vm vm;
