@@ -93,6 +93,11 @@ pid=$(cat "$work/pid")
 kill -TERM "$pid"
 closed "kill -TERM" 143
 
+# A sanitizer would take these signals for itself.
+for sanitizer in ASAN UBSAN TSAN; do
+	declare -n options=${sanitizer}_OPTIONS
+	export ${sanitizer}_OPTIONS="${options:-}:handle_segv=0:handle_abort=0:handle_sigbus=0"
+done
 for signal in SEGV ABRT BUS; do
 	open_terminal "$work/sleep"
 	shows ready
