@@ -184,6 +184,38 @@ static void test_guard_pages_on_both_sides(void **state)
 	assert_true(touch_kills(ram + MIB + 64 * KIB - 1));
 }
 
+// VmFlags of the mapping that holds @address (proc(5)): " rd wr mr ... ".
+static void mapping_flags(const void *address, char *flags, size_t size)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool found = false;
+	char line[512];
+
+	assert_non_null(smaps);
+	flags[0] = 0;
+	while (!flags[0] && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			found = (uintptr_t)address >= start && (uintptr_t)address < end;
+		else if (found && !strncmp(line, "VmFlags:", 8))
+			snprintf(flags, size, "%s", line + 8);
+	}
+	fclose(smaps);
+}
+
+static void test_bank_is_not_dumped_and_not_reserved(void **state)
+{
+	struct memory *mem = *state;
+	char flags[512];
+
+	assert_int_equal(memory_add_ram(mem, RAM_BASE, 4 * MIB), 0);
+	mapping_flags(memory_ptr(mem, RAM_BASE + 2 * MIB, 1), flags, sizeof(flags));
+	assert_non_null(strstr(flags, " dd ")); // MADV_DONTDUMP
+	assert_non_null(strstr(flags, " nr ")); // MAP_NORESERVE
+	if (!access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		assert_non_null(strstr(flags, " hg ")); // MADV_HUGEPAGE
+}
+
 struct written_range {
 	uint64_t gpa;
 	uint64_t len;
@@ -231,6 +263,7 @@ int main(void)
 		TEST(test_bad_banks_are_refused),
 		TEST(test_too_much_names_size_and_remedy),
 		TEST(test_guard_pages_on_both_sides),
+		TEST(test_bank_is_not_dumped_and_not_reserved),
 		TEST(test_copies_are_checked_and_marked),
 	};
 
