@@ -66,6 +66,7 @@ static ALWAYS_INLINE const struct tlb_entry *probe(const struct tlb_entry *tlb, 
 	}                                                                           \
 	kind(name)                                                                  \
 	{                                                                           \
+		check;                                                              \
 		uint64_t va = VA;                                                   \
 		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);       \
 		uint##bits##_t v;                                                   \
@@ -109,6 +110,7 @@ LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 	}                                                                           \
 	kind(name)                                                                  \
 	{                                                                           \
+		check;                                                              \
 		uint64_t va = VA;                                                   \
 		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);      \
 		if (!e)                                                             \
