@@ -42,7 +42,7 @@ int cmd_version(int argc, char **argv)
 	bool build_options = false;
 	const struct option_spec options[] = {
 		{ .kind = OPTION_FLAG, .long_name = "build-options",
-		  .help = "Also show compiler, libraries, architectures and accelerators",
+		  .help = "Also show compiler, libraries and accelerators",
 		  .value = &build_options },
 		{ .kind = OPTION_END },
 	};

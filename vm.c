@@ -60,7 +60,7 @@ static int wrong_architecture(const struct vm *vm)
 
 	static_assert(ARRAY_SIZE(runners) == IMAGE_ARCH_COUNT, "a hint for each architecture");
 	return fail_msg(ENOTSUP,
-			"%s: is a kernel for %s (%s%s%s), and this kvik runs %s kernels only; "
+			"%s: is for %s (%s%s%s), and this kvik runs %s kernels only; "
 			"%s would run it",
 			kernel->path, image_arch_name(kernel->arch), image_kind_name(kernel->kind),
 			wrapper ? ", packed by " : "", wrapper ? wrapper : "",

@@ -25,6 +25,7 @@ for command in $commands; do
 	is "$command -h leaves stderr empty" "$err" ""
 	like "$command -h begins with the usage" "$out" ^"usage: kvik $command"
 	of_command=$out
+	is "$command -h fits a terminal" "$(awk 'length > 80' "$work/out")" ""
 	run "$command" --help
 	is "$command --help is the same" "$out" "$of_command"
 	run help "$command"

@@ -440,7 +440,7 @@ static void test_kernel_of_another_machine(void **state)
 	rig_init(&rig);
 	write_kernel(rig.kernel_path, 56, "ARM\x64");
 	assert_true(vm_create(&vm, &rig.config, &rig.parts) < 0);
-	assert_said(&rig, "is a kernel for arm64 (Image), and this kvik runs rig kernels only; "
+	assert_said(&rig, "is for arm64 (Image), and this kvik runs rig kernels only; "
 			  "an arm64 host with KVM, or qemu-system-aarch64 would run it");
 	rig_exit(&rig);
 }
