@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Measures kvik beside QEMU's TCG: the same kernel and the same work, in the same run.
+#
+# usage: tests/bench/run.sh [OPTION...] [TEST...]
+#
+#   --rounds N   rounds; the engines take turns, medians count (default 3)
+#   --scale N    percent of the usual work (default 100)
+#   --json FILE  write every figure to FILE ("-": to stdout, in place of the table)
+#   --no-qemu    measure kvik alone
+#   -h, --help   this text
+#
+# TEST is the beginning of a test's name: boot, int, mem, fp, br, sys, jit, at, blk.
+# KVIK names the kvik to measure, QEMU the peer (default qemu-system-riscv64), TMPDIR
+# where the disk image lies.
+set -euo pipefail
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+files=$top/scripts/guest-files
+KVIK=${KVIK:-$top/kvik}
+QEMU=${QEMU:-qemu-system-riscv64}
+memory_mib=1024 disk_mib=512
+rounds=3 scale=100 json='' engines=(kvik qemu) tests=()
+
+die() {
+	echo "bench: $*" >&2
+	exit 1
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--rounds) rounds=${2:?} && shift ;;
+	--scale) scale=${2:?} && shift ;;
+	--json) json=${2:?} && shift ;;
+	--no-qemu) engines=(kvik) ;;
+	-h | --help) sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "$0" && exit ;;
+	-*) die "unknown option $1; see --help" ;;
+	*) tests+=("$1") ;;
+	esac
+	shift
+done
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/kvik-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+figures=$work/figures # lines of: engine test seconds checksum work unit
+: >"$figures"
+
+# --- the guests ---
+
+prepare() {
+	"$files" fetch || die "no guest kernel"
+	kernel=$("$files" path kernel)
+	type riscv64-linux-gnu-gcc &>/dev/null || die "install gcc-riscv64-linux-gnu"
+	riscv64-linux-gnu-gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -pthread \
+		-ffp-contract=off -march=rv64gc -o "$work/rvbench" "$here"/guest/*.c -lm
+	"$files" initrd "$work/initrd" "$here/init" virtio_mmio virtio_blk -- \
+		"$work/rvbench:bin/rvbench"
+	truncate -s ${disk_mib}M "$work/disk"
+	if [ ${#engines[@]} -gt 1 ] && ! type "$QEMU" &>/dev/null; then
+		echo "bench: no $QEMU here: kvik alone (QEMU=PATH names another)" >&2
+		engines=(kvik)
+	fi
+}
+
+# Replaces this shell by an engine that runs the guest; $1 follows the generated kernel
+# parameters.
+exec_kvik() {
+	exec "$KVIK" run --cpus 1 --mem ${memory_mib}M --initrd "$work/initrd" \
+		--disk "$work/disk" --params "quiet $1" "$kernel"
+}
+
+exec_qemu() {
+	exec "$QEMU" -M virt -smp 1 -m $memory_mib -nographic -no-reboot -nic none \
+		-global virtio-mmio.force-legacy=false -kernel "$kernel" -initrd "$work/initrd" \
+		-drive "if=none,id=disk,format=raw,file=$work/disk,discard=unmap" \
+		-device virtio-blk-device,drive=disk -append "console=ttyS0 quiet $1"
+}
+
+# cpu_seconds PID: user and system time so far.
+cpu_seconds() {
+	sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
+}
+
+# boot ENGINE: notes the wall and CPU time until init.
+boot() {
+	local begin=$EPOCHREALTIME line pid
+
+	coproc guest { "exec_$1" "" 2>/dev/null </dev/null; }
+	pid=$!
+	while read -r line <&"${guest[0]}"; do
+		[ "${line%$'\r'}" = BENCH-INIT ] || continue
+		echo "$1 boot-wall $(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }') 0 1 boot"
+		echo "$1 boot-cpu $(cpu_seconds "$pid") 0 1 boot"
+		break
+	done >>"$figures"
+	wait "$pid" 2>/dev/null || :
+}
+
+# measure ENGINE: runs the tests in one guest.
+measure() {
+	("exec_$1" "-- -s $scale ${tests[*]}" 2>"$work/err" </dev/null) | tr -d '\r' >"$work/out" || :
+	grep -q '^BENCH-DONE' "$work/out" || {
+		tail -n 5 "$work/out" "$work/err" >&2
+		die "$1 did not finish"
+	}
+	sed -n "s/^BENCH /$1 /p" "$work/out" >>"$figures"
+}
+
+wanted() { # wanted NAME: some test is, or begins with, NAME
+	[ ${#tests[@]} = 0 ] || [[ " ${tests[*]}" == *" $1"* ]]
+}
+
+# --- results ---
+
+# The same work must give the same result everywhere.
+compare_checksums() {
+	awk '$4 !~ /^0+$/ {
+		if ($2 in sum && sum[$2] != $4) { print "bench: " $2 ": results differ"; bad = 1 }
+		sum[$2] = $4
+	}
+	END { exit bad }' "$figures" >&2
+}
+
+# Medians, ratios and the geometric means of each group.
+print_table() {
+	awk -v rounds="$rounds" '
+	function median(list, n,   v, i, j, t) {
+		n = split(list, v, " ")
+		for (i = 2; i <= n; i++)
+			for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+	}
+	{
+		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
+		times[$1, $2] = times[$1, $2] " " $3; work[$2] = $5 " " $6
+	}
+	END {
+		printf "%-16s %10s %10s %8s  %s\n", "test", "kvik s", "QEMU s", "speed", "work"
+		for (i = 1; i <= tests; i++) {
+			name = order[i]; k = median(times["kvik", name])
+			if (!(("qemu", name) in times)) {
+				printf "%-16s %10.3f %10s %8s  %s\n", name, k, "-", "-", work[name]
+				continue
+			}
+			q = median(times["qemu", name])
+			printf "%-16s %10.3f %10.3f %7.2fx  %s\n", name, k, q, k ? q / k : 0, work[name]
+			if (k && q) { group = name; sub(/-.*/, "", group)
+				if (!(group in n)) groups[++count] = group
+				log_sum[group] += log(q / k); n[group]++ }
+		}
+		for (i = 1; i <= count; i++)
+			printf "%-16s %10s %10s %7.2fx  geometric mean of %d\n", groups[i], "", "", \
+				exp(log_sum[groups[i]] / n[groups[i]]), n[groups[i]]
+		printf "Medians of %d rounds; speed is QEMU'\''s time by kvik'\''s: above 1, kvik is faster.\n", rounds
+	}' "$figures"
+}
+
+print_json() {
+	awk -v rounds="$rounds" -v scale="$scale" -v host="$(uname -srm)" \
+		-v version="$("$files" path version)" -v kvik="$("$KVIK" --version | head -n 1)" \
+		-v qemu="$("$QEMU" --version 2>/dev/null | head -n 1)" '
+	{
+		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
+		key = $1 SUBSEP $2; sep = key in times ? ", " : ""
+		times[key] = times[key] sep ($3 + 0); work[$2] = $5; unit[$2] = $6
+	}
+	END {
+		printf "{\n  \"host\": \"%s\",\n  \"guest_kernel\": \"%s\",\n", host, version
+		printf "  \"kvik\": \"%s\",\n  \"qemu\": \"%s\",\n", kvik, qemu
+		printf "  \"rounds\": %d,\n  \"scale_percent\": %d,\n  \"tests\": [\n", rounds, scale
+		for (i = 1; i <= tests; i++) {
+			name = order[i]
+			printf "    {\"name\": \"%s\", \"work\": %s, \"unit\": \"%s\", ", name, work[name], unit[name]
+			printf "\"kvik_seconds\": [%s], \"qemu_seconds\": [%s]}%s\n", times["kvik", name], \
+				times["qemu", name], i < tests ? "," : ""
+		}
+		print "  ]\n}"
+	}' "$figures"
+}
+
+prepare
+for ((round = 1; round <= rounds; round++)); do
+	for engine in "${engines[@]}"; do
+		[ ! -t 2 ] || printf '\rround %d of %d: %s  ' "$round" "$rounds" "$engine" >&2
+		! wanted boot || boot "$engine"
+		[ "${tests[*]:-}" = boot ] || measure "$engine"
+	done
+done
+[ ! -t 2 ] || printf '\r\033[K' >&2
+compare_checksums
+case $json in
+'') print_table ;;
+-) print_json ;;
+*) print_table && print_json >"$json" ;;
+esac
