@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,9 +20,27 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 {
 	struct guest_irqchip *mine = container_of(chip, struct guest_irqchip, chip);
 
+	pthread_mutex_lock(&mine->lock);
 	if (high && !atomic_load(&mine->high))
 		atomic_fetch_add(&mine->edges, 1);
 	atomic_store(&mine->high, high);
+	pthread_cond_broadcast(&mine->rose);
+	pthread_mutex_unlock(&mine->lock);
+}
+
+bool guest_wait_irq(struct guest *g)
+{
+	struct guest_irqchip *chip = &g->irqchip;
+	struct timespec deadline;
+	int ret = 0;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += WAIT_MS / 1000;
+	pthread_mutex_lock(&chip->lock);
+	while (!atomic_load(&chip->high) && !ret)
+		ret = pthread_cond_timedwait(&chip->rose, &chip->lock, &deadline);
+	pthread_mutex_unlock(&chip->lock);
+	return !ret;
 }
 
 static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
@@ -47,6 +66,8 @@ static void on_written(void *opaque, uint64_t gpa, uint64_t len)
 void guest_init(struct guest *g)
 {
 	*g = (struct guest){ .irqchip.chip = { .ops = &irqchip_ops, .fdt_phandle = 1 } };
+	pthread_mutex_init(&g->irqchip.lock, NULL);
+	pthread_cond_init(&g->irqchip.rose, NULL);
 	g->written_map = calloc(1, GUEST_RAM_BYTES);
 	assert_non_null(g->written_map);
 	memory_init(&g->memory);
@@ -74,6 +95,8 @@ void guest_exit(struct guest *g)
 	loop_exit(&g->loop);
 	bus_exit(&g->bus);
 	memory_exit(&g->memory);
+	pthread_cond_destroy(&g->irqchip.rose);
+	pthread_mutex_destroy(&g->irqchip.lock);
 	free(g->written_map);
 }
 

@@ -16,6 +16,7 @@
 #ifndef KVIK_SUPPORT_VIRTIO_H
 #define KVIK_SUPPORT_VIRTIO_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,6 +72,8 @@ struct guest_irqchip {
 	struct irqchip chip;
 	atomic_bool high;
 	atomic_uint edges; // how often the line rose
+	pthread_mutex_t lock;
+	pthread_cond_t rose;
 };
 
 struct guest {
@@ -128,6 +131,8 @@ void guest_kick(struct guest_queue *q);
 bool guest_take_used(struct guest_queue *q, struct ring_used_elem *elem);
 // Runs the main loop and waits for the device's, up to 10 s, then fails the test.
 void guest_wait_used(struct guest_queue *q, struct ring_used_elem *elem);
+// Sleeps until the interrupt line is high; false after 10 s.
+bool guest_wait_irq(struct guest *g);
 // Waits until the device has served what was posted to it.
 void guest_sync(struct guest *g);
 void guest_run_main_loop(struct guest *g); // one round
