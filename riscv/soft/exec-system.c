@@ -120,13 +120,13 @@ HANDLER(exec_fp_gate)
 		GO(exec_illegal);
 	h->fs = FS_DIRTY;
 	hart_select_fp(h);
-	TAIL_CALL return exec_handlers[slot_op(w)](h, s, w);
+	return exec_handlers[slot_op(w)](h, s, w);
 }
 
 HANDLER(exec_counted)
 {
 	h->instret++;
-	TAIL_CALL return exec_handlers[slot_op(w)](h, s, w);
+	return exec_handlers[slot_op(w)](h, s, w);
 }
 
 // -- environment --

@@ -9,7 +9,8 @@
 //  - no local variable's address is taken, or the compiler gives up the tail call;
 //    hart->scratch serves instead;
 //  - a handler that can fault changes nothing before it is sure.
-// Without optimisation, or with a sanitizer that breaks tail calls, the handlers
+// Compilers make the calls tail calls at -O2 (-foptimize-sibling-calls). Without
+// optimisation, or with a sanitizer that breaks tail calls, the handlers
 // return the next slot to a loop instead (EXEC_LOOP).
 #ifndef KVIK_SOFT_EXEC_H
 #define KVIK_SOFT_EXEC_H
@@ -24,15 +25,6 @@
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
 #define EXEC_LOOP 1
 #endif
-#endif
-
-#if defined(__has_attribute) && defined(__clang__)
-#if __has_attribute(musttail)
-#define TAIL_CALL __attribute__((musttail))
-#endif
-#endif
-#ifndef TAIL_CALL
-#define TAIL_CALL
 #endif
 
 // The handlers by number; a hart dispatches by its own copy (hart->handlers), or by
@@ -66,14 +58,14 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 	do {                                                       \
 		s = (p);                                           \
 		w = slot_load(s);                                  \
-		TAIL_CALL return h->handlers[slot_op(w)](h, s, w);  \
+		return h->handlers[slot_op(w)](h, s, w);            \
 	} while (0)
 #endif
 
 // The next instruction; @len: this one's length in slots.
 #define NEXT(len) DISPATCH(s + (len))
 
-#define GO(handler) TAIL_CALL return handler(h, s, w)
+#define GO(handler) return handler(h, s, w)
 
 // Goes on at address @target, in whatever page; polls.
 #define GOTO_PC(target)                                                               \
