@@ -50,9 +50,33 @@ struct image_span {
 	size_t size_bytes;
 };
 
-// Reads the first bytes of a kernel file, at most @room_bytes.
-int image_read_head(const char *path, uint8_t *data, size_t room_bytes, size_t *size_bytes)
-	MUST_CHECK;
+static inline bool image_has_bytes(const struct image *image, size_t offset, const void *bytes,
+				   size_t count)
+{
+	return offset + count <= image->size_bytes && !memcmp(image->data + offset, bytes, count);
+}
+
+// -- image-read.c --
+
+// Read the file @fd, which image_open_file() has opened: its first bytes, at most
+// @room_bytes; or all of it, at most @max_bytes, into memory the caller frees.
+// @path is for messages. Return 0 or -errno after a message.
+int image_read_head(const char *path, int fd, uint8_t *data, size_t room_bytes,
+		    size_t *size_bytes) MUST_CHECK;
+int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data,
+		   size_t *size_bytes) MUST_CHECK;
+
+// -- image-wrapper.c, image-unpack.c --
+
+struct image_wrapper {
+	bool (*match)(const struct image *image);
+	// Unpacks image->data into fresh memory and sets image->wrapper. Returns 0 or
+	// -errno after a message.
+	int (*unpack)(struct image *image, uint8_t **data, size_t *size_bytes);
+};
+
+// The outermost one around the kernel, or NULL.
+const struct image_wrapper *image_find_wrapper(const struct image *image);
 
 // Unpack @packed into memory the caller frees. @name is for messages. Return 0 or
 // -errno after a message.
@@ -60,6 +84,18 @@ int image_unpack_gzip(const char *name, struct image_span packed, uint8_t **data
 		      size_t *size_bytes) MUST_CHECK;
 int image_unpack_zstd(const char *name, struct image_span packed, uint8_t **data,
 		      size_t *size_bytes) MUST_CHECK;
+
+// -- image-format.c, image-elf.c, image-pe.c --
+
+struct image_format {
+	enum image_kind kind;
+	enum image_arch arch; // parse() may know better
+	bool (*match)(const struct image *image);
+	// Checks image->data and fills in what is known of its kind. As image_parse().
+	int (*parse)(struct image *image);
+};
+
+const struct image_format *image_find_format(const struct image *image);
 
 // Check image->data, an ELF file, and fill in arch and footprint; copy its
 // segments into RAM. As image_parse() and image_load().
@@ -70,6 +106,8 @@ int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_b
 // -EINVAL after a message when the file ends before its EFI header says; 0 also for
 // a file without one.
 int image_check_pe(const struct image *image) MUST_CHECK;
+
+// -- image.c --
 
 // Host pointer to all of [@gpa, @gpa + @len) or NULL after a message that says how
 // much RAM would help.

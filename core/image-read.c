@@ -8,6 +8,7 @@
 
 #include "image-internal.h"
 #include "log.h"
+#include "memory.h"
 
 static const char *file_type(mode_t mode)
 {
@@ -28,45 +29,43 @@ static const char *file_type(mode_t mode)
 }
 
 // Devices and pipes have no size to check against and may never end.
-static int check_file(const char *path, const struct stat *st, uint64_t max_bytes)
+static int file_size(const char *path, int fd, size_t *size_bytes)
 {
-	if (!S_ISREG(st->st_mode))
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail(errno, "%s: stat", path);
+	if (!S_ISREG(st.st_mode))
 		return fail_msg(EINVAL, "%s: is %s; name a regular file", path,
-				file_type(st->st_mode));
-	if (!st->st_size)
+				file_type(st.st_mode));
+	if (!st.st_size)
 		return fail_msg(EINVAL, "%s: is empty", path);
-	if ((uint64_t)st->st_size > max_bytes)
-		return fail_msg(EFBIG, "%s: has %llu bytes; at most %llu are taken", path,
-				(unsigned long long)st->st_size, (unsigned long long)max_bytes);
+	*size_bytes = st.st_size;
 	return 0;
 }
 
-static int open_file(const char *path, uint64_t max_bytes, int *fd, size_t *size_bytes)
+int image_open_file(const char *path)
 {
-	struct stat st;
+	// O_NONBLOCK: opening a pipe must not wait for its writer.
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	size_t size_bytes;
 	int rc;
 
-	// O_NONBLOCK: opening a pipe must not wait for its writer.
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*fd < 0)
+	if (fd < 0)
 		return fail(errno, "open %s", path);
-	if (fstat(*fd, &st) < 0)
-		rc = fail(errno, "%s: stat", path);
-	else
-		rc = check_file(path, &st, max_bytes);
-	if (rc)
-		close(*fd);
-	else
-		*size_bytes = st.st_size;
+	rc = file_size(path, fd, &size_bytes);
+	if (!rc)
+		return fd;
+	close(fd);
 	return rc;
 }
 
-static int read_all(int fd, const char *path, uint8_t *data, size_t size_bytes)
+static int read_exactly(const char *path, int fd, uint8_t *data, size_t size_bytes)
 {
 	size_t done = 0;
 
 	while (done < size_bytes) {
-		ssize_t n = read(fd, data + done, size_bytes - done);
+		ssize_t n = pread(fd, data + done, size_bytes - done, done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -80,31 +79,54 @@ static int read_all(int fd, const char *path, uint8_t *data, size_t size_bytes)
 	return 0;
 }
 
-int image_read_head(const char *path, uint8_t *data, size_t room_bytes, size_t *size_bytes)
+int image_read_head(const char *path, int fd, uint8_t *data, size_t room_bytes, size_t *size_bytes)
 {
-	int fd;
-	int rc = open_file(path, IMAGE_MAX_BYTES, &fd, size_bytes);
+	int rc = file_size(path, fd, size_bytes);
 
 	if (rc)
 		return rc;
 	*size_bytes = MIN(*size_bytes, room_bytes);
-	rc = read_all(fd, path, data, *size_bytes);
-	close(fd);
-	return rc;
+	return read_exactly(path, fd, data, *size_bytes);
 }
 
-int image_read_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
+int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data,
+		   size_t *size_bytes)
 {
-	int fd;
-	int rc = open_file(path, max_bytes, &fd, size_bytes);
+	int rc = file_size(path, fd, size_bytes);
 
 	if (rc)
 		return rc;
+	if (*size_bytes > max_bytes)
+		return fail_msg(EFBIG, "%s: has %zu bytes; at most %llu are taken", path,
+				*size_bytes, (unsigned long long)max_bytes);
 	*data = malloc(*size_bytes);
-	rc = *data ? read_all(fd, path, *data, *size_bytes)
-		   : fail(ENOMEM, "%s: read %zu bytes", path, *size_bytes);
+	if (!*data)
+		return fail(ENOMEM, "%s: read %zu bytes", path, *size_bytes);
+	rc = read_exactly(path, fd, *data, *size_bytes);
 	if (rc)
 		free(*data);
-	close(fd);
 	return rc;
+}
+
+int image_load_file(const char *path, int fd, struct memory *mem, uint64_t gpa,
+		    uint64_t *size_bytes)
+{
+	uint8_t *host;
+	size_t size;
+	int rc = file_size(path, fd, &size);
+
+	if (rc)
+		return rc;
+	host = memory_ptr(mem, gpa, size);
+	if (!host)
+		return fail_msg(ENOSPC, "%s: its %zu KiB do not fit into the VM's %llu MiB of RAM from %#llx on; give it more with -m",
+				path, size / (size_t)KIB + 1,
+				(unsigned long long)(memory_total_bytes(mem) / MIB),
+				(unsigned long long)gpa);
+	rc = read_exactly(path, fd, host, size);
+	if (rc)
+		return rc;
+	memory_mark_written(mem, gpa, size);
+	*size_bytes = size;
+	return 0;
 }

@@ -26,7 +26,8 @@ enum image_kind {
 	IMAGE_KIND_COUNT
 };
 
-// A kernel in host memory, unpacked. @data is owned by the image.
+// A kernel in host memory, unpacked. @data is owned by the image; NULL after
+// image_unload().
 struct image {
 	enum image_kind kind;
 	enum image_arch arch;
@@ -36,6 +37,7 @@ struct image {
 	uint64_t text_offset;  // Image: from the start of RAM, per its header
 	uint64_t memory_bytes; // Image: whole footprint, BSS included
 	char *path;
+	int fd; // the file, so that it can be read again; -1: there is none
 };
 
 // Where it was put.
@@ -50,6 +52,9 @@ struct image_placement {
 // known architecture is accepted; the caller checks that it can run it.
 int image_open(struct image *image, const char *path) MUST_CHECK;
 void image_close(struct image *image);
+// Gives the kernel's bytes back until the next image_load(), which reads the file
+// again: a VM that runs needs them no more, unless it reboots.
+void image_unload(struct image *image);
 
 // For the fuzzer and the tests: the same on bytes already in memory (copied).
 int image_parse(struct image *image, const char *name, const void *data, size_t size_bytes)
@@ -61,8 +66,12 @@ int image_parse(struct image *image, const char *name, const void *data, size_t 
 int image_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 	       struct image_placement *placement) MUST_CHECK;
 
-// Reads a whole file into memory the caller frees (initrd); at most @max_bytes.
-int image_read_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
-	MUST_CHECK;
+// Opens a file to be read into RAM whole (an initrd). Returns its descriptor, which
+// the caller closes, or -errno after a message: it must be a regular file.
+int image_open_file(const char *path) MUST_CHECK;
+// Reads all of it into RAM at @gpa. Returns 0, or -errno after a message: -ENOSPC when
+// it does not fit.
+int image_load_file(const char *path, int fd, struct memory *mem, uint64_t gpa,
+		    uint64_t *size_bytes) MUST_CHECK;
 
 #endif

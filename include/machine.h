@@ -27,7 +27,7 @@ struct machine_ops;
 struct machine {
 	const struct machine_ops *ops;
 	const struct vm_config *config;
-	const struct image *kernel;
+	struct image *kernel;
 	struct memory *memory;
 	struct bus *mmio;
 	struct bus *pio;

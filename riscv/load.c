@@ -5,7 +5,6 @@
 // file, yet it is cleared before the kernel looks at either of them.
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "log.h"
 #include "riscv-machine.h"
@@ -17,57 +16,39 @@
 // It also keeps for itself all of the last 2 MiB page that its image touches.
 #define INITRD_ALIGN_BYTES (2 * MIB)
 
-static int no_room(const struct machine *machine, const char *what, uint64_t size_bytes,
-		   uint64_t gpa)
+// The file stays open, so that a reboot finds it wherever its name has gone.
+static int open_initrd(struct machine *machine)
 {
-	uint64_t ram = memory_total_bytes(machine->memory);
-	uint64_t used = gpa - RISCV_RAM_BASE;
-
-	return fail_msg(ENOSPC, "the %s of %llu KiB does not fit: what goes before it takes %llu of %llu MiB of RAM; give the VM more with -m",
-			what, (unsigned long long)(size_bytes / KIB) + 1,
-			(unsigned long long)(used / MIB), (unsigned long long)(ram / MIB));
-}
-
-// Bytes of RAM from @gpa on.
-static uint64_t room_at(const struct machine *machine, uint64_t gpa)
-{
-	uint64_t ram_end = RISCV_RAM_BASE + memory_total_bytes(machine->memory);
-
-	return gpa < ram_end ? ram_end - gpa : 0;
-}
-
-static int read_initrd(const struct machine *machine, struct riscv_initrd *initrd, uint8_t **data)
-{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
 	const char *path = machine->config->initrd_path;
-	uint64_t room = room_at(machine, initrd->start_gpa);
-	struct stat st;
-	size_t size_bytes;
-	int rc;
 
-	// Before it is read, so that the answer names what would help.
-	if (!stat(path, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size > room)
-		return no_room(machine, "initrd", st.st_size, initrd->start_gpa);
-	rc = image_read_file(path, room, data, &size_bytes);
-	if (!rc)
-		initrd->size_bytes = size_bytes;
-	return rc;
+	if (!path || priv->initrd_fd >= 0)
+		return 0;
+	priv->initrd_fd = image_open_file(path);
+	return MIN(priv->initrd_fd, 0);
 }
 
-static int load_initrd(const struct machine *machine, uint64_t start_gpa,
-		       struct riscv_initrd *initrd)
+static int load_initrd(struct machine *machine, uint64_t start_gpa, struct riscv_initrd *initrd)
 {
-	uint8_t *data;
-	int rc;
+	int rc = open_initrd(machine);
 
 	*initrd = (struct riscv_initrd){ .start_gpa = start_gpa };
-	if (!machine->config->initrd_path)
-		return 0;
-	rc = read_initrd(machine, initrd, &data);
-	if (rc)
+	if (rc || !machine->config->initrd_path)
 		return rc;
-	rc = memory_write(machine->memory, start_gpa, data, initrd->size_bytes);
-	free(data);
-	return rc;
+	return image_load_file(machine->config->initrd_path,
+			       riscv_machine_priv(machine)->initrd_fd, machine->memory, start_gpa,
+			       &initrd->size_bytes);
+}
+
+static int no_room_for_fdt(const struct machine *machine)
+{
+	const struct riscv_machine *priv = riscv_machine_priv(machine);
+	uint64_t ram = memory_total_bytes(machine->memory);
+
+	return fail_msg(ENOSPC, "the device tree of %zu KiB does not fit: kernel and initrd take %llu of the VM's %llu MiB of RAM; give it more with -m",
+			priv->fdt_bytes / (size_t)KIB + 1,
+			(unsigned long long)((priv->fdt_gpa - RISCV_RAM_BASE) / MIB),
+			(unsigned long long)(ram / MIB));
 }
 
 static int load_fdt(struct machine *machine, const struct riscv_initrd *initrd)
@@ -83,7 +64,7 @@ static int load_fdt(struct machine *machine, const struct riscv_initrd *initrd)
 		return rc;
 	priv->fdt_gpa = align_up(initrd->start_gpa + initrd->size_bytes, FDT_ALIGN_BYTES);
 	if (!memory_ptr(machine->memory, priv->fdt_gpa, priv->fdt_bytes))
-		return no_room(machine, "device tree", priv->fdt_bytes, priv->fdt_gpa);
+		return no_room_for_fdt(machine);
 	return memory_write(machine->memory, priv->fdt_gpa, priv->fdt, priv->fdt_bytes);
 }
 
@@ -95,6 +76,7 @@ int riscv_load(struct machine *machine)
 
 	if (rc)
 		return rc;
+	image_unload(machine->kernel);
 	riscv_machine_priv(machine)->entry_gpa = kernel.entry_gpa;
 	rc = load_initrd(machine, align_up(kernel.end_gpa, INITRD_ALIGN_BYTES), &initrd);
 	if (!rc)

@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "riscv-machine.h"
@@ -51,9 +52,12 @@ static int probe(const struct vm_config *config, const struct accel_ops *accel)
 
 static int layout(struct machine *machine)
 {
-	machine->priv = calloc(1, sizeof(struct riscv_machine));
-	if (!machine->priv)
+	struct riscv_machine *priv = calloc(1, sizeof(*priv));
+
+	if (!priv)
 		return fail(ENOMEM, "make the riscv64 machine");
+	priv->initrd_fd = -1;
+	machine->priv = priv;
 	return memory_add_ram(machine->memory, RISCV_RAM_BASE,
 			      align_down(machine->config->memory_bytes, 4 * KIB));
 }
@@ -181,6 +185,8 @@ static void free_machine(struct machine *machine)
 	if (!priv)
 		return;
 	plic_free(priv->plic);
+	if (priv->initrd_fd >= 0)
+		close(priv->initrd_fd);
 	free(priv->fdt);
 	free(priv);
 	machine->irqchip = NULL;

@@ -42,6 +42,7 @@ struct riscv_machine {
 	struct plic *plic;
 	struct sbi sbi;
 	unsigned virtio_slots; // handed out so far
+	int initrd_fd;         // -1: not opened
 	// What load() put into RAM.
 	uint64_t entry_gpa;
 	uint64_t fdt_gpa;

@@ -787,8 +787,6 @@ static void test_what_is_no_file(void **state)
 {
 	const char *fifo = in_dir("fifo");
 	struct image image;
-	uint8_t *data;
-	size_t size;
 
 	alarm(5); // a FIFO without a writer must not wait
 	assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -798,7 +796,7 @@ static void test_what_is_no_file(void **state)
 	assert_int_equal(image_open(&image, "/dev/zero"), -EINVAL);
 	assert_int_equal(image_open(&image, "/dev/null"), -EINVAL);
 	assert_int_equal(image_open(&image, ""), -ENOENT);
-	assert_int_equal(image_read_file("/dev/zero", 100, &data, &size), -EINVAL);
+	assert_int_equal(image_open_file("/dev/zero"), -EINVAL);
 }
 
 static void test_empty_and_huge_files(void **state)
@@ -812,8 +810,11 @@ static void test_empty_and_huge_files(void **state)
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(image_open(&image, path), -EINVAL);
+	assert_int_equal(pwrite(fd, "\x1f\x8b\x08", 3, 0), 3);
 	assert_int_equal(ftruncate(fd, 1LL << 40), 0);
 	assert_int_equal(image_open(&image, path), -EFBIG);
+	assert_int_equal(pwrite(fd, "\0", 1, 0), 1);
+	assert_int_equal(image_open(&image, path), -EINVAL);
 	// As large as may be, and nothing in it.
 	assert_int_equal(ftruncate(fd, 1LL << 30), 0);
 	assert_int_equal(image_open(&image, path), -EINVAL);
@@ -822,21 +823,90 @@ static void test_empty_and_huge_files(void **state)
 	unlink(path);
 }
 
-static void test_read_file(void **state)
+static void test_load_file(void **state)
 {
+	struct ram *ram = *state;
 	const char *path = in_dir("initrd");
 	struct file file = make_file(1000);
-	uint8_t *data;
-	size_t size;
+	uint64_t size;
+	int fd;
 
 	fill(&file, 0);
 	write_file(path, file);
-	assert_int_equal(image_read_file(path, 1000, &data, &size), 0);
-	assert_int_equal(size, 1000);
-	assert_int_equal(data[999], (uint8_t)(999 * 7 + 1));
-	free(data);
-	assert_int_equal(image_read_file(path, 999, &data, &size), -EFBIG);
+	fd = image_open_file(path);
+	assert_true(fd >= 0);
+	unlink(path); // it is open
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(image_load_file(path, fd, &ram->memory, RAM + 8, &size), 0);
+		assert_int_equal(size, 1000);
+		assert_ram(ram, RAM + 7, 0xee, 1);
+		assert_ram(ram, RAM + 8, 1, 1);
+		assert_ram(ram, RAM + 1007, (uint8_t)(999 * 7 + 1), 1);
+		assert_ram(ram, RAM + 1008, 0xee, 1);
+	}
+	assert_int_equal(ram->written_bytes, 2000);
+	assert_int_equal(image_load_file(path, fd, &ram->memory, RAM + RAM_BYTES - 1000, &size), 0);
+	assert_int_equal(image_load_file(path, fd, &ram->memory, RAM + RAM_BYTES - 999, &size),
+			 -ENOSPC);
+	assert_int_equal(image_load_file(path, fd, &ram->memory, 0, &size), -ENOSPC);
+	close(fd);
+}
+
+// What was given back is read again, also when the file's name is gone.
+static void test_load_again_after_unload(void **state)
+{
+	struct ram *ram = *state;
+	const char *path = in_dir("kernel");
+	struct file plain = riscv_image();
+	struct image_placement placement;
+	struct image image;
+
+	write_file(path, gzip(riscv_image()));
+	assert_int_equal(image_open(&image, path), 0);
 	unlink(path);
+	for (unsigned round = 0; round < 3; round++) {
+		memset(memory_ptr(&ram->memory, RAM, RAM_BYTES), 0xee, RAM_BYTES);
+		assert_int_equal(image_load(&image, &ram->memory, RAM, &placement), 0);
+		assert_memory_equal(memory_ptr(&ram->memory, placement.start_gpa, plain.size),
+				    plain.data, plain.size);
+		assert_ram(ram, placement.start_gpa + plain.size, 0, 2 * IMAGE_BYTES);
+		image_unload(&image);
+		assert_null(image.data);
+	}
+	assert_int_equal(image.arch, IMAGE_ARCH_RISCV64);
+	image_close(&image);
+	free(plain.data);
+}
+
+static void test_kernel_overwritten_before_it_is_read_again(void **state)
+{
+	struct ram *ram = *state;
+	const char *path = in_dir("kernel");
+	struct image_placement placement;
+	struct image image;
+
+	write_file(path, riscv_image());
+	assert_int_equal(image_open(&image, path), 0);
+	image_unload(&image);
+	write_file(path, arm64_image());
+	assert_int_equal(image_load(&image, &ram->memory, RAM, &placement), -EINVAL);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(image_load(&image, &ram->memory, RAM, &placement), -EINVAL);
+	write_file(path, riscv_image());
+	assert_int_equal(image_load(&image, &ram->memory, RAM, &placement), 0);
+	image_close(&image);
+	unlink(path);
+}
+
+// One from memory has nowhere to come from again.
+static void test_unload_keeps_what_has_no_file(void **state)
+{
+	struct image image;
+
+	assert_int_equal(parse_file(&image, riscv_image()), 0);
+	image_unload(&image);
+	assert_non_null(image.data);
+	image_close(&image);
 }
 
 #define LOAD_TEST(name) cmocka_unit_test_setup_teardown(name, setup_ram, teardown_ram)
@@ -869,7 +939,10 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_what_is_no_file),
 		cmocka_unit_test(test_empty_and_huge_files),
-		cmocka_unit_test(test_read_file),
+		LOAD_TEST(test_load_file),
+		LOAD_TEST(test_load_again_after_unload),
+		LOAD_TEST(test_kernel_overwritten_before_it_is_read_again),
+		cmocka_unit_test(test_unload_keeps_what_has_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, setup_dir, teardown_dir);
