@@ -158,7 +158,7 @@ print_table() {
 
 print_json() {
 	awk -v rounds="$rounds" -v scale="$scale" -v host="$(uname -srm)" \
-		-v version="$("$files" path version)" -v kvik="$("$KVIK" --version | head -n 1)" \
+		-v version="$("$files" show version)" -v kvik="$("$KVIK" --version | head -n 1)" \
 		-v qemu="$("$QEMU" --version 2>/dev/null | head -n 1)" '
 	{
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }

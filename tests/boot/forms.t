@@ -24,7 +24,7 @@ make_elf() { # make_elf IMAGE ELF
 }
 
 plan 12
-version=$("$files" path version)
+version=$("$files" show version)
 image=$kernel
 boots_as Image
 
