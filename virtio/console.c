@@ -14,6 +14,9 @@
 #define QUEUE_SIZE 64
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT }; // 5.3.2
 
+// A driver that printed nothing for so long gets input all the same.
+#define SILENCE_NS (NSEC_PER_SEC / 2)
+
 #define CONSOLE_F_SIZE (1ULL << 0) // 5.3.3
 
 // 5.3.4; only the size is valid without further features.
@@ -33,6 +36,8 @@ struct virtio_console {
 	atomic_uint size; // columns | rows << 16: read on vCPU threads
 	// Queue side.
 	bool active;
+	bool listens;      // the driver takes input: see start_listening()
+	struct loop_timer silent;
 	bool transmitting; // the chain below was not taken whole yet
 	struct virtqueue_chain transmit;
 	size_t transmitted_bytes;
@@ -64,10 +69,28 @@ static bool continue_transmit(struct virtio_console *console)
 	return true;
 }
 
+// Linux posts receive buffers before it connects them to a terminal, and throws away
+// what comes in between. Its first output tells that it is ready; a driver that
+// stays silent gets input a little later.
+static void start_listening(struct virtio_console *console)
+{
+	if (console->listens)
+		return;
+	console->listens = true;
+	loop_disarm_timer(console->vdev.loop, &console->silent);
+	term_input_ready(console->term);
+}
+
+static void on_silent(struct loop_timer *timer)
+{
+	start_listening(container_of(timer, struct virtio_console, silent));
+}
+
 static bool take_transmit(struct virtio_device *vdev, struct virtqueue_chain *chain)
 {
 	struct virtio_console *console = to_console(vdev);
 
+	start_listening(console);
 	console->transmit = *chain;
 	console->transmitted_bytes = 0;
 	console->transmitting = true;
@@ -120,7 +143,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
 	struct virtqueue_chain chain;
 	size_t taken = 0;
 
-	if (!console->active)
+	if (!console->active || !console->listens)
 		return 0;
 	while (taken < len && pop_receive(vdev, &chain)) {
 		size_t n = iov_from_buf(chain.in, chain.in_count, 0, data + taken, len - taken);
@@ -145,7 +168,10 @@ static void console_notify(struct virtio_device *vdev, unsigned queue)
 
 static int console_activate(struct virtio_device *vdev)
 {
-	to_console(vdev)->active = true;
+	struct virtio_console *console = to_console(vdev);
+
+	console->active = true;
+	loop_arm_timer(vdev->loop, &console->silent, clock_monotonic_ns() + SILENCE_NS);
 	return 0;
 }
 
@@ -154,6 +180,8 @@ static void console_reset(struct virtio_device *vdev)
 	struct virtio_console *console = to_console(vdev);
 
 	console->active = false;
+	console->listens = false;
+	loop_disarm_timer(vdev->loop, &console->silent);
 	console->transmitting = false;
 }
 
@@ -190,6 +218,7 @@ static void console_config_read(struct virtio_device *vdev, uint32_t offset, voi
 
 static void console_free(struct virtio_device *vdev)
 {
+	loop_disarm_timer(vdev->loop, &to_console(vdev)->silent);
 	virtio_exit(vdev);
 	free(to_console(vdev));
 }
@@ -218,6 +247,7 @@ int virtio_console_create(struct virtio_device **vdev, const char *name, struct 
 	if (!console)
 		return fail(ENOMEM, "%s", name);
 	console->term = term;
+	console->silent.expired = on_silent;
 	console->has_size = term_size(term, &columns, &rows);
 	atomic_init(&console->size, pack_size(columns, rows));
 	console->frontend = (struct term_frontend){

@@ -158,6 +158,17 @@ static uint32_t take_interrupt(struct fixture *f)
 	return isr;
 }
 
+// The driver's first output, which tells that it is ready for input.
+static void greet(struct fixture *f)
+{
+	offer_output(f, QUEUE_SIZE - 1, BUFFER_GPA, 1);
+	guest_kick(&f->q[TX]);
+	guest_sync(&f->guest);
+	assert_true(is_used(f, TX, QUEUE_SIZE - 1, 0));
+	take_interrupt(f);
+	f->term->written = 0;
+}
+
 // -- size --
 
 static void test_size(void **state)
@@ -283,6 +294,7 @@ static void test_input(void **state)
 {
 	struct fixture *f = *state;
 
+	greet(f);
 	assert_int_equal(type(f, "lost?"), 0); // no buffers yet
 	offer_input(f, 0, 4);
 	offer_input(f, 1, 16);
@@ -307,6 +319,7 @@ static void test_input_in_part(void **state)
 {
 	struct fixture *f = *state;
 
+	greet(f);
 	offer_input(f, 0, 2);
 	assert_int_equal(type(f, "abc"), 2);
 	offer_input(f, 1, 2);
@@ -320,6 +333,7 @@ static void test_input_asks_for_buffers(void **state)
 {
 	struct fixture *f = *state;
 
+	greet(f);
 	offer_input(f, 0, 2);
 	offer_input(f, 1, 2);
 	assert_int_equal(type(f, "abcdef"), 4);
@@ -338,8 +352,48 @@ static void test_input_before_driver_ok(void **state)
 	guest_sync(&f->guest);
 	// Whatever waits is offered again.
 	assert_true(f->term->input_ready_calls > calls);
+	greet(f);
 	offer_input(f, 0, 8);
 	assert_int_equal(type(f, "x"), 1);
+}
+
+// Linux drops what arrives before it has connected the port to a terminal.
+static void test_input_waits_for_the_driver(void **state)
+{
+	struct fixture *f = *state;
+
+	offer_input(f, 0, 8);
+	guest_kick(&f->q[RX]);
+	guest_sync(&f->guest);
+	assert_int_equal(type(f, "early"), 0);
+	f->term->input_ready_calls = 0;
+	greet(f);
+	assert_int_equal(f->term->input_ready_calls, 1);
+	assert_int_equal(type(f, "early"), 5);
+	assert_true(is_used(f, RX, 0, 5));
+}
+
+static struct loop *loop_to_stop;
+
+static void stop_loop(struct loop_timer *timer)
+{
+	loop_stop(loop_to_stop);
+}
+
+static void test_silent_driver_gets_input_later(void **state)
+{
+	struct fixture *f = *state;
+	struct loop_timer end = { .expired = stop_loop };
+
+	offer_input(f, 0, 8);
+	assert_int_equal(type(f, "early"), 0);
+	f->term->input_ready_calls = 0;
+	loop_to_stop = &f->guest.loop;
+	loop_arm_timer(&f->guest.loop, &end, clock_monotonic_ns() + 600 * 1000000ULL);
+	loop_run(&f->guest.loop);
+	assert_int_equal(f->term->input_ready_calls, 1);
+	assert_int_equal(type(f, "early"), 5);
+	assert_true(is_used(f, RX, 0, 5));
 }
 
 // -- what a hostile driver tries --
@@ -359,18 +413,22 @@ static void test_bad_receive_buffers(void **state)
 {
 	struct fixture *f = *state;
 
+	greet(f);
 	guest_desc(&f->q[RX], 0, BUFFER_GPA, 8, 0, 0); // not writable
 	guest_offer(&f->q[RX], 0);
 	assert_int_equal(type(f, "x"), 0);
 	expect_needs_reset(f);
+	greet(f);
 	guest_desc(&f->q[RX], 0, BUFFER_GPA, 0, RING_DESC_WRITE, 0); // empty
 	guest_offer(&f->q[RX], 0);
 	assert_int_equal(type(f, "x"), 0);
 	expect_needs_reset(f);
+	greet(f);
 	guest_desc(&f->q[RX], 0, GUEST_MMIO_GPA, 8, RING_DESC_WRITE, 0);
 	guest_offer(&f->q[RX], 0);
 	assert_int_equal(type(f, "x"), 0);
 	expect_needs_reset(f);
+	greet(f);
 	f->q[RX].avail->idx = 40000;
 	assert_int_equal(type(f, "x"), 0);
 	expect_needs_reset(f);
@@ -428,6 +486,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_input_asks_for_buffers, setup_event_idx,
 						teardown),
 		CONSOLE_TEST(test_input_before_driver_ok),
+		CONSOLE_TEST(test_input_waits_for_the_driver),
+		CONSOLE_TEST(test_silent_driver_gets_input_later),
 		CONSOLE_TEST(test_bad_receive_buffers),
 		CONSOLE_TEST(test_bad_output),
 		CONSOLE_TEST(test_output_with_nothing_to_write),
