@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Fuzzes the kernel loaders: any bytes are parsed, and loaded if they pass for a kernel.
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+#include "memory.h"
+
+#define RAM_BASE 0x80000000ULL
+#define RAM_BYTES (16 * MIB)
+// Larger inputs exercise the decompressors, not the checks.
+#define MAX_INPUT_BYTES (64 * KIB)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+static struct memory memory;
+
+// Each bad kernel has its message on stderr; a million of them say nothing. The
+// fuzzer's own output and the sanitizers' go another way.
+static void silence(int *argc, char ***argv)
+{
+	static char flag[] = "-close_fd_mask=2";
+	char **more = calloc(*argc + 2, sizeof(*more));
+
+	if (!more)
+		abort();
+	memcpy(more, *argv, *argc * sizeof(*more));
+	more[(*argc)++] = flag;
+	*argv = more;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	silence(argc, argv);
+	memory_init(&memory);
+	if (memory_add_ram(&memory, RAM_BASE, RAM_BYTES))
+		abort();
+	return 0;
+}
+
+// A kernel that was loaded lies in RAM, its entry point within it.
+static void check_placement(const struct image_placement *placement)
+{
+	if (placement->entry_gpa < placement->start_gpa ||
+	    placement->entry_gpa >= placement->end_gpa ||
+	    !memory_ptr(&memory, placement->start_gpa, placement->end_gpa - placement->start_gpa))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct image_placement placement;
+	struct image image;
+
+	if (size > MAX_INPUT_BYTES || image_parse(&image, "fuzz", data, size))
+		return 0;
+	if (!image_load(&image, &memory, RAM_BASE, &placement))
+		check_placement(&placement);
+	image_close(&image);
+	return 0;
+}
