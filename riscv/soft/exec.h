@@ -50,6 +50,10 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 #define SLOT_B (w >> 8 & 0xff)
 #define SLOT_IMM ((int64_t)w >> 32)
 
+// Has the compiler move `s` on before it loads from there: left alone, gcc computes
+// it twice.
+#define KEEP_IN_REGISTER(s) __asm__("" : "+r"(s))
+
 // Goes on at slot @p.
 #ifdef EXEC_LOOP
 #define DISPATCH(p) return (p)
@@ -57,6 +61,7 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 #define DISPATCH(p)                                                \
 	do {                                                       \
 		s = (p);                                           \
+		KEEP_IN_REGISTER(s);                               \
 		w = slot_load(s);                                  \
 		return h->handlers[slot_op(w)](h, s, w);            \
 	} while (0)
