@@ -52,21 +52,25 @@ static int find_arch(struct image *image, uint16_t machine)
 		image->arch = machines[i].arch;
 		return 0;
 	}
-	return fail_msg(EINVAL, "%s: is an ELF file for machine %u; known are riscv64, arm64 and x86-64",
+	return fail_msg(EINVAL,
+			"%s: is an ELF file for machine %u; known are riscv64, arm64 and x86-64",
 			image->path, machine);
 }
 
 static int check_header(struct image *image, Elf64_Ehdr *header)
 {
 	if (image->size_bytes < sizeof(*header))
-		return fail_msg(EINVAL, "%s: its ELF header is cut off after %zu bytes; is the file complete?",
+		return fail_msg(EINVAL,
+				"%s: its ELF header is cut off after %zu bytes; is the file "
+				"complete?",
 				image->path, image->size_bytes);
 	memcpy(header, image->data, sizeof(*header));
 	if (header->e_ident[EI_CLASS] != ELFCLASS64)
 		return fail_msg(EINVAL, "%s: is a 32-bit ELF file; a 64-bit kernel is needed",
 				image->path);
 	if (header->e_ident[EI_DATA] != ELFDATA2LSB)
-		return fail_msg(EINVAL, "%s: is a big-endian ELF file; a little-endian kernel is needed",
+		return fail_msg(EINVAL,
+				"%s: is a big-endian ELF file; a little-endian kernel is needed",
 				image->path);
 	// ET_DYN: Linux built with CONFIG_RELOCATABLE.
 	if (le16toh(header->e_type) != ET_EXEC && le16toh(header->e_type) != ET_DYN)
@@ -84,7 +88,9 @@ static int check_table(const struct image *image, const Elf64_Ehdr *header)
 		return fail_msg(EINVAL, "%s: has no program headers; an object file is no kernel",
 				image->path);
 	if (offset > image->size_bytes || bytes > image->size_bytes - offset)
-		return fail_msg(EINVAL, "%s: its program headers lie beyond its %zu bytes; is the file complete?",
+		return fail_msg(EINVAL,
+				"%s: its program headers lie beyond its %zu bytes; is the "
+				"file complete?",
 				image->path, image->size_bytes);
 	return 0;
 }
@@ -92,17 +98,22 @@ static int check_table(const struct image *image, const Elf64_Ehdr *header)
 static int check_segment(const struct image *image, const struct segment *segment)
 {
 	if (segment->file_bytes > segment->memory_bytes)
-		return fail_msg(EINVAL, "%s: a segment has more bytes in the file (%llu) than in memory (%llu)",
+		return fail_msg(EINVAL,
+				"%s: a segment has more bytes in the file (%llu) than in "
+				"memory (%llu)",
 				image->path, (unsigned long long)segment->file_bytes,
 				(unsigned long long)segment->memory_bytes);
 	if (segment->offset > image->size_bytes ||
 	    segment->file_bytes > image->size_bytes - segment->offset)
-		return fail_msg(EINVAL, "%s: a segment of %llu bytes at %#llx goes beyond the file's %zu bytes; is it complete?",
+		return fail_msg(EINVAL,
+				"%s: a segment of %llu bytes at %#llx goes beyond the file's "
+				"%zu bytes; is it complete?",
 				image->path, (unsigned long long)segment->file_bytes,
 				(unsigned long long)segment->offset, image->size_bytes);
 	if (segment->memory_bytes > IMAGE_MAX_BYTES ||
 	    segment->paddr > UINT64_MAX - segment->memory_bytes)
-		return fail_msg(EINVAL, "%s: a segment of %llu MiB at physical address %#llx: not a kernel",
+		return fail_msg(EINVAL,
+				"%s: a segment of %llu MiB at physical address %#llx: not a kernel",
 				image->path, (unsigned long long)segment->memory_bytes / MIB,
 				(unsigned long long)segment->paddr);
 	return 0;
@@ -117,7 +128,9 @@ static int check_overlap(const struct image *image, const struct segments *segme
 
 		if (new->paddr < old->paddr + old->memory_bytes &&
 		    old->paddr < new->paddr + new->memory_bytes)
-			return fail_msg(EINVAL, "%s: its segments at physical addresses %#llx and %#llx overlap",
+			return fail_msg(EINVAL,
+					"%s: its segments at physical addresses %#llx and "
+					"%#llx overlap",
 					image->path, (unsigned long long)old->paddr,
 					(unsigned long long)new->paddr);
 	}
@@ -202,7 +215,9 @@ static int find_bias(const struct image *image, const struct segments *segments,
 		return 0;
 	}
 	if (!relative)
-		return fail_msg(EINVAL, "%s: its segment at physical address %#llx does not lie in RAM, which begins at %#llx",
+		return fail_msg(EINVAL,
+				"%s: its segment at physical address %#llx does not lie in "
+				"RAM, which begins at %#llx",
 				image->path, (unsigned long long)segments->lowest,
 				(unsigned long long)ram_base);
 	*bias = ram_base + IMAGE_ALIGN_BYTES - align_down(segments->lowest, IMAGE_ALIGN_BYTES);

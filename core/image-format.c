@@ -69,7 +69,9 @@ static int parse_riscv_image(struct image *image)
 	// riscv/boot.rst: the kernel must lie at a PMD boundary.
 	text_offset = image_le64(image->data + IMAGE_TEXT_OFFSET);
 	if (text_offset % IMAGE_ALIGN_BYTES)
-		return fail_msg(EINVAL, "%s: its header asks for offset %#llx in RAM, which is not a multiple of 2 MiB",
+		return fail_msg(EINVAL,
+				"%s: its header asks for offset %#llx in RAM, which is not a "
+				"multiple of 2 MiB",
 				image->path, (unsigned long long)text_offset);
 	return parse_image_header(image, text_offset);
 }
@@ -82,7 +84,8 @@ static int parse_arm64_image(struct image *image)
 		return truncated(image, "its Image");
 	// Before Linux 3.17 the size was 0 and the offset not to be trusted.
 	text_offset = image_le64(image->data + IMAGE_SIZE) ?
-			      image_le64(image->data + IMAGE_TEXT_OFFSET) : 0x80000;
+			      image_le64(image->data + IMAGE_TEXT_OFFSET) :
+			      0x80000;
 	return parse_image_header(image, text_offset);
 }
 
@@ -111,7 +114,9 @@ static int parse_bzimage(struct image *image)
 		return truncated(image, "its bzImage");
 	version = image_le16(image->data + BZ_VERSION);
 	if (version < 0x20c)
-		return fail_msg(EINVAL, "%s: is a bzImage of boot protocol %u.%02u; 2.12 (Linux 3.8) is needed",
+		return fail_msg(EINVAL,
+				"%s: is a bzImage of boot protocol %u.%02u; 2.12 (Linux 3.8) "
+				"is needed",
 				image->path, version >> 8, version & 0xff);
 	if (!(image_le16(image->data + BZ_XLOADFLAGS) & BZ_XLF_KERNEL_64))
 		return fail_msg(EINVAL, "%s: is a 32-bit x86 kernel; build a 64-bit one",
@@ -119,7 +124,9 @@ static int parse_bzimage(struct image *image)
 	// 0 stands for 4, for the sake of old boot loaders.
 	setup_sectors = image->data[BZ_SETUP_SECTS] ? image->data[BZ_SETUP_SECTS] : 4;
 	if ((setup_sectors + 1) * 512 >= image->size_bytes)
-		return fail_msg(EINVAL, "%s: has no kernel after its %u setup sectors; is the file complete?",
+		return fail_msg(EINVAL,
+				"%s: has no kernel after its %u setup sectors; is the file "
+				"complete?",
 				image->path, setup_sectors);
 	if (!image_le32(image->data + BZ_CMDLINE_SIZE))
 		return fail_msg(EINVAL, "%s: its header allows no command line: not a kernel",

@@ -61,10 +61,10 @@ static inline bool image_has_bytes(const struct image *image, size_t offset, con
 // Read the file @fd, which image_open_file() has opened: its first bytes, at most
 // @room_bytes; or all of it, at most @max_bytes, into memory the caller frees.
 // @path is for messages. Return 0 or -errno after a message.
-int image_read_head(const char *path, int fd, uint8_t *data, size_t room_bytes,
-		    size_t *size_bytes) MUST_CHECK;
-int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data,
-		   size_t *size_bytes) MUST_CHECK;
+int image_read_head(const char *path, int fd, uint8_t *data, size_t room_bytes, size_t *size_bytes)
+	MUST_CHECK;
+int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
+	MUST_CHECK;
 
 // -- image-wrapper.c, image-unpack.c --
 

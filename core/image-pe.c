@@ -27,8 +27,7 @@ static bool find_pe(const struct image *image, uint64_t *offset)
 	if (!fits(image, 0, DOS_PE_OFFSET + 4) || memcmp(image->data, "MZ", 2))
 		return false;
 	*offset = image_le32(image->data + DOS_PE_OFFSET);
-	return fits(image, *offset, PE_HEADER_BYTES) &&
-	       !memcmp(image->data + *offset, "PE\0\0", 4);
+	return fits(image, *offset, PE_HEADER_BYTES) && !memcmp(image->data + *offset, "PE\0\0", 4);
 }
 
 static int check_section(const struct image *image, uint64_t offset)
@@ -42,7 +41,8 @@ static int check_section(const struct image *image, uint64_t offset)
 		  image_le32(section + SECTION_RAW_BYTES);
 	if (raw_end <= image->size_bytes)
 		return 0;
-	return fail_msg(EINVAL, "%s: has %zu bytes where its EFI header says %llu; is the file complete?",
+	return fail_msg(EINVAL,
+			"%s: has %zu bytes where its EFI header says %llu; is the file complete?",
 			image->path, image->size_bytes, (unsigned long long)raw_end);
 }
 

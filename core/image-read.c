@@ -72,7 +72,8 @@ static int read_exactly(const char *path, int fd, uint8_t *data, size_t size_byt
 		if (n < 0)
 			return fail(errno, "%s: read", path);
 		if (!n)
-			return fail_msg(EIO, "%s: ended after %zu of %zu bytes; was it being written?",
+			return fail_msg(EIO,
+					"%s: ended after %zu of %zu bytes; was it being written?",
 					path, done, size_bytes);
 		done += n;
 	}
@@ -89,8 +90,7 @@ int image_read_head(const char *path, int fd, uint8_t *data, size_t room_bytes, 
 	return read_exactly(path, fd, data, *size_bytes);
 }
 
-int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data,
-		   size_t *size_bytes)
+int image_read_all(const char *path, int fd, uint64_t max_bytes, uint8_t **data, size_t *size_bytes)
 {
 	int rc = file_size(path, fd, size_bytes);
 
@@ -119,7 +119,9 @@ int image_load_file(const char *path, int fd, struct memory *mem, uint64_t gpa,
 		return rc;
 	host = memory_ptr(mem, gpa, size);
 	if (!host)
-		return fail_msg(ENOSPC, "%s: its %zu KiB do not fit into the VM's %llu MiB of RAM from %#llx on; give it more with -m",
+		return fail_msg(ENOSPC,
+				"%s: its %zu KiB do not fit into the VM's %llu MiB of RAM "
+				"from %#llx on; give it more with -m",
 				path, size / (size_t)KIB + 1,
 				(unsigned long long)(memory_total_bytes(mem) / MIB),
 				(unsigned long long)gpa);

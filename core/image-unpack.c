@@ -36,7 +36,8 @@ static int output_grow(struct output *out, size_t consumed)
 		return fail_msg(EFBIG, "%s: unpacks (%s) to more than %llu MiB: not a kernel",
 				out->name, out->format, IMAGE_MAX_BYTES / MIB);
 	if (out->used_bytes >= RATIO_FLOOR_BYTES && out->used_bytes / MAX_RATIO > consumed)
-		return fail_msg(EFBIG, "%s: unpacks (%s) to more than %u times its size: not a kernel",
+		return fail_msg(EFBIG,
+				"%s: unpacks (%s) to more than %u times its size: not a kernel",
 				out->name, out->format, MAX_RATIO);
 	data = realloc(out->data, room);
 	if (!data)

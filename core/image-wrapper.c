@@ -61,7 +61,9 @@ static int zboot_payload(const struct image *image, struct image_span *payload)
 	uint64_t size_bytes = image_le32(image->data + ZBOOT_SIZE);
 
 	if (!size_bytes || offset + size_bytes > image->size_bytes)
-		return fail_msg(EINVAL, "%s: its EFI zboot payload (%llu bytes at %#llx) goes beyond the file's %zu bytes; is it complete?",
+		return fail_msg(EINVAL,
+				"%s: its EFI zboot payload (%llu bytes at %#llx) goes beyond "
+				"the file's %zu bytes; is it complete?",
 				image->path, (unsigned long long)size_bytes,
 				(unsigned long long)offset, image->size_bytes);
 	*payload = (struct image_span){ image->data + offset, size_bytes };
@@ -75,7 +77,9 @@ static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 	int rc;
 
 	if (image->size_bytes < ZBOOT_COMPRESSION + ZBOOT_COMPRESSION_BYTES)
-		return fail_msg(EINVAL, "%s: its EFI zboot header is cut off after %zu bytes; is the file complete?",
+		return fail_msg(EINVAL,
+				"%s: its EFI zboot header is cut off after %zu bytes; is the "
+				"file complete?",
 				image->path, image->size_bytes);
 	memcpy(compression, image->data + ZBOOT_COMPRESSION, ZBOOT_COMPRESSION_BYTES);
 	rc = zboot_payload(image, &payload);
@@ -92,7 +96,9 @@ static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 	for (char *c = compression; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
-	return fail_msg(ENOTSUP, "%s: is an EFI zboot kernel packed with '%s'; gzip and zstd can be unpacked",
+	return fail_msg(ENOTSUP,
+			"%s: is an EFI zboot kernel packed with '%s'; gzip and zstd can be "
+			"unpacked",
 			image->path, compression);
 }
 

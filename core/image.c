@@ -38,7 +38,7 @@ static const struct {
 	unsigned magic_bytes;
 	const char *what;
 } strangers[] = {
-	{ "\xfd" "7zXZ", 6, "is packed with xz; unpack it with xz -d" },
+	{ "\3757zXZ", 6, "is packed with xz; unpack it with xz -d" },
 	{ "BZh", 3, "is packed with bzip2; unpack it with bzip2 -d" },
 	{ "\x04\x22\x4d\x18", 4, "is packed with lz4; unpack it with lz4 -d" },
 	{ "\x02\x21\x4c\x18", 4, "is packed with lz4; unpack it with lz4 -d" },
@@ -58,7 +58,9 @@ static int not_a_kernel(const struct image *image)
 	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++)
 		if (image_has_bytes(image, 0, strangers[i].magic, strangers[i].magic_bytes))
 			return fail_msg(EINVAL, "%s: %s", image->path, strangers[i].what);
-	return fail_msg(EINVAL, "%s: is not a kernel: no Image, bzImage or ELF file, nor one packed by gzip, zstd or EFI zboot",
+	return fail_msg(EINVAL,
+			"%s: is not a kernel: no Image, bzImage or ELF file, nor one packed "
+			"by gzip, zstd or EFI zboot",
 			image->path);
 }
 
@@ -113,7 +115,10 @@ static int adopt(struct image *image, const char *name, int fd, uint8_t *data, s
 	int rc;
 
 	*image = (struct image){
-		.data = data, .size_bytes = size_bytes, .path = strdup(name), .fd = fd,
+		.data = data,
+		.size_bytes = size_bytes,
+		.path = strdup(name),
+		.fd = fd,
 	};
 	rc = image->path ? parse(image) : -ENOMEM;
 	if (rc)
@@ -191,7 +196,9 @@ void *image_room(const struct image *image, const struct memory *mem, uint64_t g
 	void *host = memory_ptr(mem, gpa, len);
 
 	if (!host)
-		fail_msg(ENOSPC, "%s: needs %llu MiB of RAM at %#llx; the VM has %llu MiB: give it more with -m",
+		fail_msg(ENOSPC,
+			 "%s: needs %llu MiB of RAM at %#llx; the VM has %llu MiB: "
+			 "give it more with -m",
 			 image->path, (unsigned long long)((len + MIB - 1) / MIB),
 			 (unsigned long long)gpa,
 			 (unsigned long long)(memory_total_bytes(mem) / MIB));

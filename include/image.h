@@ -31,7 +31,7 @@ enum image_kind {
 struct image {
 	enum image_kind kind;
 	enum image_arch arch;
-	const char *wrapper;   // how it was packed: "gzip", "zboot gzip", ...; or NULL
+	const char *wrapper; // how it was packed: "gzip", "zboot gzip", ...; or NULL
 	uint8_t *data;
 	size_t size_bytes;
 	uint64_t text_offset;  // Image: from the start of RAM, per its header

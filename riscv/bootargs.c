@@ -61,7 +61,9 @@ int riscv_bootargs(const struct vm_config *config, char *text, size_t size)
 	if (config->params && *config->params)
 		add(&line, "%s%s", line.used ? " " : "", config->params);
 	if (line.used >= size)
-		return fail_msg(E2BIG, "the kernel command line has %zu bytes; at most %zu fit: shorten -p",
+		return fail_msg(E2BIG,
+				"the kernel command line has %zu bytes; at most %zu fit: "
+				"shorten -p",
 				line.used, size - 1);
 	if (line.used >= LINUX_LINE_SIZE)
 		warn("the kernel command line has %zu bytes; Linux reads only the first %u",

@@ -13,9 +13,9 @@
 
 #include "fdt.h"
 #include "log.h"
-#include "riscv-machine.h"
 #include "memory.h"
 #include "riscv-accel.h"
+#include "riscv-machine.h"
 #include "vm-config.h"
 
 // Linux maps no more of a tree (MAX_FDT_SIZE).

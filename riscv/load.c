@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "log.h"
-#include "riscv-machine.h"
 #include "memory.h"
+#include "riscv-machine.h"
 #include "vm-config.h"
 
 // Linux maps the 2 MiB page that holds the tree's start, and the next one.
@@ -35,9 +35,8 @@ static int load_initrd(struct machine *machine, uint64_t start_gpa, struct riscv
 	*initrd = (struct riscv_initrd){ .start_gpa = start_gpa };
 	if (rc || !machine->config->initrd_path)
 		return rc;
-	return image_load_file(machine->config->initrd_path,
-			       riscv_machine_priv(machine)->initrd_fd, machine->memory, start_gpa,
-			       &initrd->size_bytes);
+	return image_load_file(machine->config->initrd_path, riscv_machine_priv(machine)->initrd_fd,
+			       machine->memory, start_gpa, &initrd->size_bytes);
 }
 
 static int no_room_for_fdt(const struct machine *machine)
@@ -45,7 +44,9 @@ static int no_room_for_fdt(const struct machine *machine)
 	const struct riscv_machine *priv = riscv_machine_priv(machine);
 	uint64_t ram = memory_total_bytes(machine->memory);
 
-	return fail_msg(ENOSPC, "the device tree of %zu KiB does not fit: kernel and initrd take %llu of the VM's %llu MiB of RAM; give it more with -m",
+	return fail_msg(ENOSPC,
+			"the device tree of %zu KiB does not fit: kernel and initrd take %llu "
+			"of the VM's %llu MiB of RAM; give it more with -m",
 			priv->fdt_bytes / (size_t)KIB + 1,
 			(unsigned long long)((priv->fdt_gpa - RISCV_RAM_BASE) / MIB),
 			(unsigned long long)(ram / MIB));

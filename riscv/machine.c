@@ -29,22 +29,24 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "riscv-machine.h"
 #include "memory.h"
 #include "riscv-accel.h"
+#include "riscv-machine.h"
 #include "vm-config.h"
 
 static int probe(const struct vm_config *config, const struct accel_ops *accel)
 {
 	if (!accel->riscv)
-		return fail_msg(ENOTSUP, "accelerator %s does not run riscv64 guests; try --accel soft",
+		return fail_msg(ENOTSUP,
+				"accelerator %s does not run riscv64 guests; try --accel soft",
 				accel->name);
 	if (!config->cpus || config->cpus > RISCV_MAX_HARTS)
 		return fail_msg(EINVAL, "-c %u: a riscv64 machine has 1 to %u harts", config->cpus,
 				RISCV_MAX_HARTS);
 	if (config->memory_bytes < RISCV_RAM_MIN_BYTES ||
 	    config->memory_bytes > RISCV_RAM_MAX_BYTES)
-		return fail_msg(EINVAL, "-m: %" PRIu64 " MiB; a riscv64 machine has %llu MiB to %llu GiB",
+		return fail_msg(EINVAL,
+				"-m: %" PRIu64 " MiB; a riscv64 machine has %llu MiB to %llu GiB",
 				config->memory_bytes / (uint64_t)MIB, RISCV_RAM_MIN_BYTES / MIB,
 				RISCV_RAM_MAX_BYTES / GIB);
 	return 0;
@@ -104,7 +106,7 @@ static int add_rtc(struct machine *machine, struct device **dev)
 
 static int add_platform_devices(struct machine *machine)
 {
-	static int (*const creators[])(struct machine *machine, struct device **dev) = {
+	static int (*const creators[])(struct machine *, struct device **) = {
 		add_serial,
 		add_syscon,
 		add_rtc,

@@ -343,8 +343,8 @@ static const struct irqchip_ops plic_chip_ops = {
 int plic_create(struct plic **out, struct bus *bus, const struct plic_config *config)
 {
 	uint64_t size_bytes = CONTEXT_BASE + (uint64_t)config->contexts * CONTEXT_STRIDE;
-	struct plic *plic = calloc(1, sizeof(*plic) +
-				      config->contexts * sizeof(struct plic_context));
+	struct plic *plic =
+		calloc(1, sizeof(*plic) + config->contexts * sizeof(struct plic_context));
 	int rc;
 
 	assert(config->sources <= PLIC_MAX_SOURCES && config->contexts <= PLIC_MAX_CONTEXTS);

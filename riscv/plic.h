@@ -22,8 +22,8 @@ struct vcpu_set;
 
 struct plic_config {
 	uint64_t base;
-	unsigned sources;  // highest source number + 1
-	unsigned contexts; // harts
+	unsigned sources;       // highest source number + 1
+	unsigned contexts;      // harts
 	struct vcpu_set *vcpus; // each context drives the hart of its number
 };
 

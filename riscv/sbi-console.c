@@ -46,8 +46,8 @@ static enum sbi_error console_write(struct sbi_context *context)
 		return SBI_SUCCESS;
 	error = find_buffer(context, &buffer);
 	if (!error)
-		context->value = context->sbi->term ?
-					 term_write(context->sbi->term, buffer, len) : len;
+		context->value = context->sbi->term ? term_write(context->sbi->term, buffer, len) :
+						      len;
 	return error;
 }
 
@@ -89,7 +89,9 @@ static enum sbi_error legacy_getchar(struct sbi_context *context)
 }
 
 static enum sbi_error (*const dbcn_functions[])(struct sbi_context *) = {
-	console_write, console_read, console_write_byte,
+	console_write,
+	console_read,
+	console_write_byte,
 };
 static enum sbi_error (*const putchar_functions[])(struct sbi_context *) = { legacy_putchar };
 static enum sbi_error (*const getchar_functions[])(struct sbi_context *) = { legacy_getchar };

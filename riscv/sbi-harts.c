@@ -281,10 +281,15 @@ static enum sbi_error (*const time_functions[])(struct sbi_context *) = { set_ti
 static enum sbi_error (*const ipi_functions[])(struct sbi_context *) = { send_ipi };
 // The fences of the hypervisor extension, 3 to 6, are not supported.
 static enum sbi_error (*const rfence_functions[])(struct sbi_context *) = {
-	remote_fence_i, remote_sfence_vma, remote_sfence_vma_asid,
+	remote_fence_i,
+	remote_sfence_vma,
+	remote_sfence_vma_asid,
 };
 static enum sbi_error (*const hsm_functions[])(struct sbi_context *) = {
-	hart_start, hart_stop, hart_get_status, hart_suspend,
+	hart_start,
+	hart_stop,
+	hart_get_status,
+	hart_suspend,
 };
 static enum sbi_error (*const susp_functions[])(struct sbi_context *) = { system_suspend };
 static enum sbi_error (*const clear_ipi_functions[])(struct sbi_context *) = { legacy_clear_ipi };

@@ -64,7 +64,7 @@ static enum sbi_error get_mimpid(struct sbi_context *context)
 
 static enum sbi_error (*const base_functions[])(struct sbi_context *) = {
 	get_spec_version, get_impl_id, get_impl_version, probe_extension,
-	get_mvendorid,	  get_marchid, get_mimpid,
+	get_mvendorid,    get_marchid, get_mimpid,
 };
 
 // -- SRST (ch. 10) and legacy shutdown (5.9) --
@@ -83,8 +83,8 @@ static enum sbi_error system_reset(struct sbi_context *context)
 	if (type != SRST_SHUTDOWN)
 		context->exit = VCPU_EXIT_RESET;
 	else
-		context->exit = reason == SRST_SYSTEM_FAILURE ? VCPU_EXIT_CRASH
-							      : VCPU_EXIT_SHUTDOWN;
+		context->exit = reason == SRST_SYSTEM_FAILURE ? VCPU_EXIT_CRASH :
+								VCPU_EXIT_SHUTDOWN;
 	return SBI_SUCCESS;
 }
 

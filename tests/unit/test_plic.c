@@ -54,12 +54,17 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct plic_config config = {
-		.base = BASE, .sources = SOURCES, .contexts = CONTEXTS, .vcpus = &f->harts.set,
+		.base = BASE,
+		.sources = SOURCES,
+		.contexts = CONTEXTS,
+		.vcpus = &f->harts.set,
 	};
 
 	f->harts.accel.ops = &recorder;
 	f->harts.set = (struct vcpu_set){
-		.vcpus = f->harts.vcpus, .count = CONTEXTS, .accel = &f->harts.accel,
+		.vcpus = f->harts.vcpus,
+		.count = CONTEXTS,
+		.accel = &f->harts.accel,
 	};
 	for (unsigned i = 0; i < CONTEXTS; i++)
 		f->harts.vcpus[i] = (struct vcpu){ .index = i, .priv = &f->harts };
@@ -180,8 +185,8 @@ static void test_registers_keep_what_exists(void **state)
 static void test_what_does_not_exist_reads_zero(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t holes[] = { 0x1080, 0x1ffc, 0x2000 + 0x80 * CONTEXTS, 0x1f1ffc, 0x1f2000,
-				   0x1ffffc };
+	const uint64_t holes[] = { 0x1080,   0x1ffc,   0x2000 + 0x80 * CONTEXTS,
+				   0x1f1ffc, 0x1f2000, 0x1ffffc };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(holes); i++) {
 		put(f, holes[i], ~0U);
@@ -203,8 +208,8 @@ static void test_other_sizes_than_32_bits_do_nothing(void **state)
 		assert_int_equal(get(f, 8), 3);
 		assert_int_equal(bus_get(&f->bus, BASE + 8, sizes[i]), 0);
 		// Not even a claim.
-		assert_int_equal(bus_get(&f->bus, BASE + 0x200004 - (sizes[i] == 8 ? 4 : 0),
-					 sizes[i]), 0);
+		assert_int_equal(
+			bus_get(&f->bus, BASE + 0x200004 - (sizes[i] == 8 ? 4 : 0), sizes[i]), 0);
 		assert_true(pending(f, 2));
 	}
 	bus_put(&f->bus, BASE + 0x2001, 4, ~0U); // misaligned

@@ -58,7 +58,9 @@ static void ignore_irq(struct vcpu *vcpu, unsigned line, bool high)
 
 static const struct riscv_accel_ops riscv_ops = { .cpu_info = cpu_info, .reset = reset };
 static const struct accel_ops accel_ops = {
-	.name = "fake", .irq = ignore_irq, .riscv = &riscv_ops,
+	.name = "fake",
+	.irq = ignore_irq,
+	.riscv = &riscv_ops,
 };
 static const struct accel_ops other_ops = { .name = "other", .irq = ignore_irq };
 
@@ -97,9 +99,15 @@ static struct fixture *make(const struct vm_config *config)
 	bus_init(&f->mmio);
 	assert_int_equal(loop_init(&f->loop), 0);
 	f->machine = (struct machine){
-		.ops = &riscv_machine, .config = &f->config, .kernel = &f->kernel,
-		.memory = &f->memory, .mmio = &f->mmio, .accel = &f->accel,
-		.vcpus = &f->vcpus, .devices = &f->devices, .loop = &f->loop,
+		.ops = &riscv_machine,
+		.config = &f->config,
+		.kernel = &f->kernel,
+		.memory = &f->memory,
+		.mmio = &f->mmio,
+		.accel = &f->accel,
+		.vcpus = &f->vcpus,
+		.devices = &f->devices,
+		.loop = &f->loop,
 		.power = { .request = request },
 	};
 	assert_int_equal(riscv_machine.probe(&f->config, &accel_ops), 0);
@@ -250,8 +258,7 @@ static void test_bootargs(void **state)
 	config.params = "quiet root=LABEL=x";
 	assert_bootargs(&config, "console=hvc0 panic=-1 quiet root=LABEL=x");
 	config.params = "nfsroot=1 rootflags=2";
-	assert_bootargs(&config,
-			"console=hvc0 panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
+	assert_bootargs(&config, "console=hvc0 panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
 	config.params = "";
 	config.initrd_path = "initrd";
 	assert_bootargs(&config, "console=hvc0 panic=-1");
@@ -292,8 +299,8 @@ static void test_bootargs_have_a_limit(void **state)
 static void test_isa_string_is_in_canonical_order(void **state)
 {
 	static const char *const names[] = {
-		"svpbmt", "zba", "c", "zifencei", "m", "xvendor", "zicsr", "i", "zfh", "zawrs",
-		"d", "sstc", "f", "zacas", "a", "zvl128b", "zmmul", "v", NULL,
+		"svpbmt", "zba",  "c", "zifencei", "m", "xvendor", "zicsr", "i", "zfh", "zawrs",
+		"d",      "sstc", "f", "zacas",    "a", "zvl128b", "zmmul", "v", NULL,
 	};
 	char text[200];
 
@@ -530,8 +537,8 @@ static void test_tree_with_another_console(void **state)
 	f = make(&config);
 	give_kernel(f, MIB);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	assert_null(fdt_getprop(loaded_fdt(f), node_at(loaded_fdt(f), "/chosen"), "stdout-path",
-				NULL));
+	assert_null(
+		fdt_getprop(loaded_fdt(f), node_at(loaded_fdt(f), "/chosen"), "stdout-path", NULL));
 	destroy(f);
 }
 

@@ -175,7 +175,10 @@ static int setup(void **state)
 	f->states[1] = RISCV_HART_STARTED;
 	f->term = (struct term){ .room = SIZE_MAX, .input = "" };
 	f->sbi = (struct sbi){
-		.memory = &f->memory, .term = &f->term, .vcpus = &f->set, .riscv = &with_harts,
+		.memory = &f->memory,
+		.term = &f->term,
+		.vcpus = &f->set,
+		.riscv = &with_harts,
 	};
 	*state = f;
 	return 0;
@@ -223,11 +226,11 @@ static int64_t error_of(struct result result)
 	return result.error;
 }
 
-#define assert_call(expected_error, expected_log, ...)             \
-	do {                                                       \
-		struct result result_ = CALL(f, __VA_ARGS__);      \
+#define assert_call(expected_error, expected_log, ...)               \
+	do {                                                         \
+		struct result result_ = CALL(f, __VA_ARGS__);        \
 		assert_int_equal(error_of(result_), expected_error); \
-		assert_string_equal(f->log, expected_log);         \
+		assert_string_equal(f->log, expected_log);           \
 	} while (0)
 
 static uint64_t value_of(struct result result)
@@ -255,8 +258,11 @@ static void test_base(void **state)
 static void test_unknown_calls_are_not_supported(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t extensions[] = { 9, 0xf, 0x11, 0x504d55, 0x43505043, 0x535441, 0x08000000,
-					0x09000000, 0x0a000000, 1ULL << 32 | SBI_EXT_BASE, ~0ULL };
+	const uint64_t extensions[] = {
+		9,        0xf,        0x11,       0x504d55,   0x43505043,
+		0x535441, 0x08000000, 0x09000000, 0x0a000000, 1ULL << 32 | SBI_EXT_BASE,
+		~0ULL
+	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(extensions); i++) {
 		struct result result = CALL(f, extensions[i], 0, 0);
@@ -277,8 +283,10 @@ static void test_unknown_calls_are_not_supported(void **state)
 static void test_probe_says_what_calls_do(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t hart_extensions[] = { 0, 3, 4, 5, 6, 7, SBI_EXT_TIME, SBI_EXT_IPI,
-					     SBI_EXT_RFENCE, SBI_EXT_HSM, SBI_EXT_SUSP };
+	const uint64_t hart_extensions[] = {
+		0,           3,           4, 5, 6, 7, SBI_EXT_TIME, SBI_EXT_IPI, SBI_EXT_RFENCE,
+		SBI_EXT_HSM, SBI_EXT_SUSP
+	};
 	const uint64_t others[] = { 1, 2, 8, SBI_EXT_BASE, SBI_EXT_SRST, SBI_EXT_DBCN };
 	const uint64_t absent[] = { 9, 0x504d55, 0x43505043, 0x08000000, ~0ULL };
 
@@ -320,8 +328,8 @@ static void test_masks_of_missing_harts(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t bad[][2] = {
-		{ 1, HARTS }, { 0, HARTS }, { 1 << 6, 64 }, { ~0ULL, 64 }, { 1ULL << 63, 7 },
-		{ 1, ~0ULL - 1 }, { ~0ULL, ~0ULL - 1 }, { 1, 1ULL << 63 },
+		{ 1, HARTS },      { 0, HARTS },     { 1 << 6, 64 },       { ~0ULL, 64 },
+		{ 1ULL << 63, 7 }, { 1, ~0ULL - 1 }, { ~0ULL, ~0ULL - 1 }, { 1, 1ULL << 63 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -374,8 +382,8 @@ static void test_hart_start(void **state)
 static void test_start_addresses(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t bad[] = { 0, RAM - 2, RAM + 1, RAM + RAM_BYTES, 0x10000000, ~0ULL, ~1ULL,
-				 1ULL << 63 };
+	const uint64_t bad[] = { 0,          RAM - 2, RAM + 1, RAM + RAM_BYTES,
+				 0x10000000, ~0ULL,   ~1ULL,   1ULL << 63 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		f->states[0] = f->states[1] = RISCV_HART_STOPPED;
@@ -401,8 +409,8 @@ static void test_hart_stop_and_status(void **state)
 static void test_hart_suspend(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t reserved[] = { 1, 0x0fffffff, 0x10000000, 0x7fffffff, 0x80000001,
-				      0x90000000, 0xffffffff };
+	const uint64_t reserved[] = { 1,          0x0fffffff, 0x10000000, 0x7fffffff,
+				      0x80000001, 0x90000000, 0xffffffff };
 
 	assert_call(0, "suspend 1 kept 0 0;", SBI_EXT_HSM, 3, 0, 0, 0);
 	assert_call(0, "suspend 1 lost 0x80000040 0x7;", SBI_EXT_HSM, 3, 0x80000000, RAM + 64, 7);
@@ -472,8 +480,14 @@ static void test_console_buffers_outside_ram(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t bad[][3] = {
-		{ 1, 0, 0 }, { 2, RAM + RAM_BYTES - 1, 0 }, { 1, RAM - 1, 0 }, { 4, RAM, 1 },
-		{ RAM_BYTES + 1, RAM, 0 }, { ~0ULL, RAM, 0 }, { ~0ULL, 1, 0 }, { 1, ~0ULL, 0 },
+		{ 1, 0, 0 },
+		{ 2, RAM + RAM_BYTES - 1, 0 },
+		{ 1, RAM - 1, 0 },
+		{ 4, RAM, 1 },
+		{ RAM_BYTES + 1, RAM, 0 },
+		{ ~0ULL, RAM, 0 },
+		{ ~0ULL, 1, 0 },
+		{ 1, ~0ULL, 0 },
 		{ 2, ~0ULL, ~0ULL },
 	};
 
@@ -536,8 +550,8 @@ static void test_legacy_harts(void **state)
 	assert_call(0, "ipi 1>0;ipi 1>1;ipi 1>2;", SBI_EXT_SEND_IPI, 0, ~0ULL);
 	assert_call(0, "fence 1 kind 0 0+0 asid 0 on 0x7;", SBI_EXT_REMOTE_FENCE_I, 0, 0);
 	assert_call(0, "fence 1 kind 1 0+0 asid 0 on 0x7;", SBI_EXT_REMOTE_SFENCE_VMA, 0, 8, 9, 10);
-	assert_call(0, "fence 1 kind 1 0+0 asid 0 on 0x7;", SBI_EXT_REMOTE_SFENCE_VMA_ASID, 0, 8,
-		    9, 10, 11);
+	assert_call(0, "fence 1 kind 1 0+0 asid 0 on 0x7;", SBI_EXT_REMOTE_SFENCE_VMA_ASID, 0, 8, 9,
+		    10, 11);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

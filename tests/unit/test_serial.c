@@ -79,7 +79,8 @@ static struct fixture *make(bool with_term)
 	f->term.room = SIZE_MAX;
 	bus_init(&f->bus);
 	assert_int_equal(serial_create(&f->dev, BASE, (struct irq_line){ &f->chip, 4 },
-				       with_term ? &f->term : NULL), 0);
+				       with_term ? &f->term : NULL),
+			 0);
 	assert_int_equal(bus_add(&f->bus, &f->dev->region), 0);
 	return f;
 }
@@ -124,8 +125,7 @@ static void put_text(struct fixture *f, const char *text)
 
 static size_t offer(struct fixture *f, const char *text)
 {
-	return f->term.frontend.input(f->term.frontend.opaque, (const uint8_t *)text,
-				      strlen(text));
+	return f->term.frontend.input(f->term.frontend.opaque, (const uint8_t *)text, strlen(text));
 }
 
 // To a guest that has raised RTS.

@@ -52,8 +52,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static enum vcpu_exit after_write(struct fixture *f, uint64_t offset, unsigned size,
-				  uint64_t value)
+static enum vcpu_exit after_write(struct fixture *f, uint64_t offset, unsigned size, uint64_t value)
 {
 	f->requested = NOTHING;
 	bus_put(&f->bus, BASE + offset, size, value);
