@@ -110,7 +110,7 @@ unit: $(UNIT)
 
 RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(abspath $(O))/guest
 check: $(BIN) $(UNIT)
-	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t tests/guest/run.sh))
+	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
 check-boot check-boot-soak check-distro: export TEST_TIMEOUT ?= 1800
 check-boot: $(BIN)
