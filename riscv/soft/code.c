@@ -24,9 +24,10 @@
 // too: a hart that executes there finds an empty slot and decodes again. Hence a
 // remote FENCE.I needs no interrupt to the other harts.
 //
-// Eviction. When all pages are taken, the oldest quarter is given up: unmapped, then
-// every other hart is made to forget its fetch TLB and its place in a page, and only
-// then are they used again.
+// Eviction. When all pages are taken, the oldest quarter is given up: unmapped and
+// emptied, so that a hart there finds no instruction and looks the page up again;
+// then every other hart is made to forget its fetch TLB, and only then are they used
+// again.
 //
 // Locks: cache->lock is taken only by a parked hart (hart_park()), since its holder
 // waits for others; page->lock is a leaf.
@@ -259,6 +260,7 @@ static void release_page(struct code_cache *cache, struct code_page *page)
 {
 	pthread_mutex_lock(&page->lock);
 	if (page->in_use) {
+		clear_slots(page);
 		atomic_store(&cache->by_ram_page[page->page_index], NULL);
 		atomic_fetch_and(&cache->flags[page->page_index], (uint8_t)~FLAG_CODE);
 		page->in_use = false;
@@ -380,13 +382,8 @@ static unsigned decode_one(struct code_page *page, unsigned offset, slot_t *slot
 	return 4;
 }
 
-void code_decode(struct hart *h, const slot_t *s)
+static void decode_from(struct code_page *page, unsigned i)
 {
-	struct code_page *page =
-		(struct code_page *)((uintptr_t)h->page_slots - offsetof(struct code_page, slots));
-	unsigned i = (unsigned)(s - page->slots);
-
-	pthread_mutex_lock(&page->lock);
 	page->low = MIN(page->low, (uint16_t)i);
 	for (unsigned n = 0; n < DECODE_AHEAD && i < SLOTS_PER_PAGE && !page->slots[i]; n++) {
 		slot_t slot;
@@ -398,5 +395,18 @@ void code_decode(struct hart *h, const slot_t *s)
 		if (decode_is_jump(slot))
 			break;
 	}
+}
+
+bool code_decode(struct hart *h, const slot_t *s)
+{
+	struct code_page *page =
+		(struct code_page *)((uintptr_t)h->page_slots - offsetof(struct code_page, slots));
+	bool in_use;
+
+	pthread_mutex_lock(&page->lock);
+	in_use = page->in_use;
+	if (in_use)
+		decode_from(page, (unsigned)(s - page->slots));
 	pthread_mutex_unlock(&page->lock);
+	return in_use;
 }

@@ -30,8 +30,8 @@ void code_free(struct soft_vm *vm);
 // what it knew of translations is void. Own thread.
 int code_page_get(struct hart *h, uint64_t gpa, struct code_page **page);
 // Decodes the instruction at slot @s (and some that follow) of the page that @h
-// executes.
-void code_decode(struct hart *h, const slot_t *s);
+// executes. False: that page has been evicted, look it up again.
+bool code_decode(struct hart *h, const slot_t *s);
 // FENCE.I: forgets what was decoded from pages written since. For all harts.
 void code_fence_i(struct hart *h);
 // Forgets everything. vCPUs stopped.

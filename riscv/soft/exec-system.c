@@ -80,7 +80,11 @@ BOTH(illegal)
 
 HANDLER(op_decode)
 {
-	code_decode(h, s);
+	if (unlikely(!code_decode(h, s))) {
+		h->pc = pc_of(h, s);
+		mmu_flush_fetch(h);
+		GO(exec_enter);
+	}
 	DISPATCH(s);
 }
 

@@ -205,21 +205,45 @@ uint64_t hart_time(const struct hart *h)
 	return (clock_monotonic_ns() - h->vm->epoch_ns) / NSEC_PER_TICK;
 }
 
+// CLOCK_MONOTONIC when the time CSR reaches @deadline; UINT64_MAX: never.
+static uint64_t deadline_ns(const struct hart *h, uint64_t deadline)
+{
+	if (deadline >= UINT64_MAX / 2 / NSEC_PER_TICK)
+		return UINT64_MAX;
+	return h->vm->epoch_ns + deadline * NSEC_PER_TICK;
+}
+
+// STIP and the deadline change together under the lock, or the timer thread could
+// raise the interrupt for a deadline that the hart has just moved.
 void hart_set_timer(struct hart *h, uint64_t deadline)
 {
-	uint64_t now = hart_time(h);
-	uint64_t deadline_ns = UINT64_MAX;
+	bool due = deadline <= hart_time(h);
+	uint64_t when_ns = due ? UINT64_MAX : deadline_ns(h, deadline);
 
+	pthread_mutex_lock(&h->lock);
 	h->stimecmp = deadline;
-	if (deadline <= now) {
+	atomic_store(&h->deadline_ns, when_ns);
+	if (!due)
+		atomic_fetch_and(&h->sip, ~IP_STIP);
+	pthread_mutex_unlock(&h->lock);
+	if (due)
 		hart_set_ip(h, IP_STIP, true);
-	} else {
-		hart_set_ip(h, IP_STIP, false);
-		if (deadline - now < UINT64_MAX / 2 / NSEC_PER_TICK)
-			deadline_ns = h->vm->epoch_ns + deadline * NSEC_PER_TICK;
+	timer_rearm(h->vm, when_ns);
+}
+
+void hart_expire_timer(struct hart *h, uint64_t now_ns)
+{
+	bool due;
+
+	pthread_mutex_lock(&h->lock);
+	due = atomic_load(&h->deadline_ns) <= now_ns;
+	if (due) {
+		atomic_store(&h->deadline_ns, UINT64_MAX);
+		atomic_fetch_or(&h->sip, IP_STIP);
 	}
-	atomic_store(&h->deadline_ns, deadline_ns);
-	timer_rearm(h->vm, deadline_ns);
+	pthread_mutex_unlock(&h->lock);
+	if (due)
+		hart_notify(h, PENDING_IRQ);
 }
 
 // -- SBI services --

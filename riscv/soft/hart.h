@@ -259,6 +259,8 @@ void hart_set_ip(struct hart *h, uint32_t bits, bool high);
 
 uint64_t hart_time(const struct hart *h); // the time CSR
 void hart_set_timer(struct hart *h, uint64_t deadline);
+// Timer thread: raises STIP if hart->deadline_ns is still at most @now_ns.
+void hart_expire_timer(struct hart *h, uint64_t now_ns);
 
 extern const struct riscv_hart_ops soft_hart_ops;
 

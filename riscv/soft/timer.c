@@ -30,15 +30,10 @@ static uint64_t raise_due(struct soft_vm *vm)
 
 	for (unsigned i = 0; i < vm->hart_count; i++) {
 		struct hart *h = vm->harts[i];
-		uint64_t deadline = atomic_load(&h->deadline_ns);
 
-		if (deadline <= now) {
-			// Unless the hart has just set another.
-			if (atomic_compare_exchange_strong(&h->deadline_ns, &deadline, NEVER))
-				hart_set_ip(h, IP_STIP, true);
-			deadline = atomic_load(&h->deadline_ns);
-		}
-		next = MIN(next, deadline);
+		if (atomic_load(&h->deadline_ns) <= now)
+			hart_expire_timer(h, now);
+		next = MIN(next, atomic_load(&h->deadline_ns));
 	}
 	return next;
 }
