@@ -140,6 +140,8 @@ enum cause {
 	__asm__ volatile("csrs " csr ", %0" :: "r"((uint64_t)(value)) : "memory")
 #define csr_clear(csr, value) \
 	__asm__ volatile("csrc " csr ", %0" :: "r"((uint64_t)(value)) : "memory")
+// Zihintpause; a fence where it is not known.
+#define pause_hart() __asm__ volatile(".word 0x0100000f" ::: "memory")
 #define fence_i() __asm__ volatile("fence.i" ::: "memory")
 #define sfence_vma() __asm__ volatile("sfence.vma" ::: "memory")
 #define sfence_vma_at(va) __asm__ volatile("sfence.vma %0" :: "r"(va) : "memory")

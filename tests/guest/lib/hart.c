@@ -58,6 +58,7 @@ static void start_one(unsigned index, uint64_t id, void (*work)(unsigned))
 {
 	struct hart *hart = &harts[index];
 
+	hart->id = id;
 	hart->index = index;
 	hart->main = secondary_main;
 	hart->work = work;
@@ -77,12 +78,12 @@ void run_harts(unsigned n, void (*work)(unsigned index))
 			id++;
 		// A hart that just stopped may take a while to be startable again.
 		while (sbi_call(SBI_HSM, 2, id, 0, 0, 0, 0).value != 1)
-			;
+			pause_hart();
 		start_one(index, id, work);
 	}
 	work(0);
 	while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) != n - 1)
-		;
+		pause_hart();
 }
 
 void barrier_wait(unsigned n)
@@ -95,7 +96,7 @@ void barrier_wait(unsigned n)
 		return;
 	}
 	while (__atomic_load_n(&generation, __ATOMIC_SEQ_CST) == now)
-		;
+		pause_hart();
 }
 
 uint64_t hart_mask(unsigned index)

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What harts do to each other by the SBI: interrupts, remote fences, start and stop.
+#include "lib/guest.h"
+
+#define HARTS 4
+#define VA 0x30000000UL
+#define SLOTS 8 // pages that the mapping moves through
+#define VERSIONS 60
+
+static pte_t *root;
+static volatile uint64_t version, stop, wrong;
+static uint64_t *page[SLOTS];
+static pte_t *pte;
+
+static uint64_t others(void)
+{
+	uint64_t mask = 0;
+
+	for (unsigned i = 1; i < HARTS; i++)
+		mask |= hart_mask(i);
+	return mask;
+}
+
+static void publish(uint64_t v)
+{
+	__atomic_store_n(&version, v, __ATOMIC_RELEASE);
+}
+
+static uint64_t published(void)
+{
+	return __atomic_load_n(&version, __ATOMIC_ACQUIRE);
+}
+
+static void count_wrong(uint64_t n)
+{
+	if (n)
+		__atomic_add_fetch(&wrong, n, __ATOMIC_RELAXED);
+}
+
+static void report(const char *name, unsigned index)
+{
+	barrier_wait(HARTS);
+	if (index == 0) {
+		print("%s: %d wrong\n", name, wrong);
+		wrong = version = stop = 0;
+	}
+	barrier_wait(HARTS);
+}
+
+static void wait_ipi(void)
+{
+	while (!(csr_read("sip") & 1UL << IRQ_SOFT))
+		__asm__ volatile("wfi");
+	csr_clear("sip", 1UL << IRQ_SOFT);
+}
+
+// A token goes round all harts by interrupts alone.
+static void ring(unsigned index)
+{
+	static volatile uint64_t token;
+
+	csr_write("sie", 1UL << IRQ_SOFT);
+	csr_clear("sip", 1UL << IRQ_SOFT);
+	barrier_wait(HARTS);
+	for (unsigned i = 0; i < 200; i++) {
+		if (index || i)
+			wait_ipi();
+		count_wrong(token % HARTS != index);
+		token++;
+		sbi_send_ipi(hart_mask((index + 1) % HARTS), 0);
+	}
+	if (index == 0)
+		wait_ipi();
+	barrier_wait(HARTS);
+	if (index == 0)
+		print("token: %d\n", token);
+	report("ring", index);
+}
+
+// One call interrupts all others, with sstatus.SIE on.
+static void broadcast(unsigned index)
+{
+	static volatile uint64_t taken;
+
+	csr_clear("sip", 1UL << IRQ_SOFT);
+	catch_traps();
+	barrier_wait(HARTS);
+	if (index == 0) {
+		sbi_send_ipi(others(), 0);
+		while (__atomic_load_n(&taken, __ATOMIC_SEQ_CST) != HARTS - 1)
+			pause_hart();
+	} else {
+		csr_set("sstatus", SSTATUS_SIE);
+		while (!*(volatile unsigned *)&this_hart()->traps)
+			pause_hart();
+		csr_clear("sstatus", SSTATUS_SIE);
+		csr_clear("sip", 1UL << IRQ_SOFT);
+		count_wrong(this_hart()->trap.scause != (CAUSE_INTERRUPT | IRQ_SOFT));
+		__atomic_add_fetch(&taken, 1, __ATOMIC_SEQ_CST);
+	}
+	catch_end();
+	report("broadcast", index);
+}
+
+// Code changes under harts that run it: after the remote fence they run the new.
+static void remote_fence_i(unsigned index)
+{
+	volatile uint32_t *code = (volatile uint32_t *)page[0];
+
+	if (index == 0) {
+		code[0] = 0x00000513; // addi a0, x0, 0
+		code[1] = 0x00008067; // ret
+		sbi_call(SBI_RFENCE, 0, others(), 0, 0, 0, 0);
+		fence_i();
+	}
+	barrier_wait(HARTS);
+	if (index == 0) {
+		for (uint64_t v = 1; v < VERSIONS; v++) {
+			code[0] = (uint32_t)(0x00000513 | v << 20);
+			sbi_call(SBI_RFENCE, 0, others(), 0, 0, 0, 0);
+			fence_i();
+			publish(v);
+			count_wrong(((uint64_t (*)(void))code)() != v);
+		}
+		stop = 1;
+	} else {
+		while (!stop) {
+			uint64_t least = published();
+
+			count_wrong(((uint64_t (*)(void))code)() < least);
+		}
+	}
+	report("remote fence.i", index);
+}
+
+// Each way to fence other harts for @bytes at @va.
+static void fence_others(uint64_t v, uint64_t va, uint64_t bytes)
+{
+	switch (v % 5) {
+	case 0: sbi_call(SBI_RFENCE, 1, others(), 0, va, bytes, 0); break;
+	case 1: sbi_call(SBI_RFENCE, 1, others(), 0, 0, 0, 0); break;
+	case 2: sbi_call(SBI_RFENCE, 1, others(), 0, 0, ~0UL, 0); break;
+	case 3: sbi_call(SBI_RFENCE, 2, others(), 0, va, bytes, 0); break;
+	default: sbi_call(SBI_RFENCE, 1, 0, ~0UL, va, bytes, 0); break; // all harts
+	}
+	sfence_vma();
+}
+
+// A page moves under harts that read it.
+static void remote_sfence(unsigned index)
+{
+	if (index == 0) {
+		for (unsigned i = 0; i < SLOTS; i++)
+			*page[i] = 0;
+		pte = page_map(root, VA, (uint64_t)page[0], 0, PTE_RW);
+		sfence_vma();
+	}
+	barrier_wait(HARTS);
+	page_use(root);
+	barrier_wait(HARTS);
+	if (index == 0) {
+		for (uint64_t v = 1; v < VERSIONS; v++) {
+			*page[v % SLOTS] = v;
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			*(volatile pte_t *)pte = pte_make((uint64_t)page[v % SLOTS], PTE_RW);
+			fence_others(v, VA, PAGE);
+			publish(v);
+		}
+		stop = 1;
+	} else {
+		while (!stop) {
+			uint64_t least = published();
+
+			count_wrong(*(volatile uint64_t *)VA < least);
+		}
+	}
+	report("remote sfence.vma", index);
+}
+
+// A page becomes read-only under harts that write it: after the fence nothing
+// changes; before it they fault or do not.
+static void remote_protect(unsigned index)
+{
+	volatile uint64_t *mine = (volatile uint64_t *)VA + index * 8;
+
+	if (index == 0) {
+		for (uint64_t v = 0; v < 20; v++) {
+			*(volatile pte_t *)pte = pte_make((uint64_t)page[0], PTE_V | PTE_R | PTE_A);
+			fence_others(v, VA, PAGE);
+			uint64_t before[HARTS];
+			for (unsigned i = 1; i < HARTS; i++)
+				before[i] = ((volatile uint64_t *)page[0])[i * 8];
+			for (unsigned wait = 0; wait < 5000; wait++)
+				__asm__ volatile("nop");
+			for (unsigned i = 1; i < HARTS; i++)
+				count_wrong(before[i] != ((volatile uint64_t *)page[0])[i * 8]);
+			*(volatile pte_t *)pte = pte_make((uint64_t)page[0], PTE_RW);
+			fence_others(v, VA, PAGE);
+		}
+		stop = 1;
+	} else {
+		catch_traps();
+		while (!stop) {
+			this_hart()->trap.scause = 0;
+			(*mine)++;
+			uint64_t cause = *(volatile uint64_t *)&this_hart()->trap.scause;
+			count_wrong(cause != 0 && cause != CAUSE_STORE_PAGE);
+		}
+		catch_end();
+	}
+	report("remote protection", index);
+}
+
+// An atomic in flight while its page moves: no increment is lost or doubled.
+static void remote_atomics(unsigned index)
+{
+	if (index == 0)
+		*page[0] = *page[1] = 0;
+	barrier_wait(HARTS);
+	if (index == 0) {
+		for (uint64_t v = 0; v < 40; v++) {
+			*(volatile pte_t *)pte = pte_make((uint64_t)page[v & 1], PTE_RW);
+			fence_others(v, VA, PAGE);
+		}
+		stop = 1;
+	} else {
+		for (unsigned i = 0; i < 20000; i++)
+			__asm__ volatile("amoadd.d x0, %1, (%0)" :: "r"(VA), "r"(1UL) : "memory");
+	}
+	barrier_wait(HARTS);
+	if (index == 0)
+		print("remote atomics: %d\n", *page[0] + *page[1]);
+	report("remote atomics", index);
+}
+
+static void all(unsigned index)
+{
+	ring(index);
+	broadcast(index);
+	page_use(root);
+	remote_fence_i(index);
+	remote_sfence(index);
+	remote_protect(index);
+	remote_atomics(index);
+	page_use(NULL);
+}
+
+static volatile uint64_t started;
+
+static void count_start(unsigned index)
+{
+	__atomic_add_fetch(&started, 1, __ATOMIC_SEQ_CST);
+}
+
+// Harts stop and start again; the state that a start promises is tested by its use.
+static void restarts(void)
+{
+	for (unsigned i = 0; i < 50; i++)
+		run_harts(HARTS, count_start);
+	print("starts: %d\n", started);
+	struct sbi_result again = sbi_call(SBI_HSM, 0, harts[0].id, 0x80200000, 0, 0, 0);
+	print("start of a running hart: %s\n", again.error == -6 ? "already available" : "?");
+	print("start of no hart: %s\n",
+	      sbi_call(SBI_HSM, 0, 99, 0x80200000, 0, 0, 0).error == -3 ? "invalid" : "?");
+}
+
+int main(void)
+{
+	root = page_root();
+	for (unsigned i = 0; i < SLOTS; i++)
+		page[i] = page_alloc();
+	run_harts(HARTS, all);
+	restarts();
+	return 0;
+}
