@@ -63,10 +63,12 @@ static int parse_memory(void *value, const char *argument)
 	if (err == -ERANGE)
 		return bad_value("--mem", argument, "is more than 64 bits can say; give less");
 	if (err)
-		return bad_value("--mem", argument, "is not a size; give a number of MiB, or a "
+		return bad_value("--mem", argument,
+				 "is not a size; give a number of MiB, or a "
 				 "number with a unit, such as 512M or 2G");
 	if (*bytes < MEMORY_MIN_BYTES)
-		return bad_value("--mem", argument, "is too little for a guest; give at least "
+		return bad_value("--mem", argument,
+				 "is too little for a guest; give at least "
 				 "16M");
 	if (*bytes % PAGE_BYTES)
 		return bad_value("--mem", argument, "is not a multiple of 4K; round it");
@@ -131,7 +133,8 @@ static int parse_name(void *value, const char *argument)
 					"0123456789._-");
 
 	if (!valid || argument[valid] || valid > NAME_MAX_LENGTH || argument[0] == '.')
-		return bad_value("--name", argument, "is not a name; use 1 to 64 letters, digits, "
+		return bad_value("--name", argument,
+				 "is not a name; use 1 to 64 letters, digits, "
 				 "'.', '_' or '-', the first not a '.'");
 	*(const char **)value = argument;
 	return 0;
@@ -163,9 +166,10 @@ static int take_disk_option(struct disk_config *disk, const char *argument, size
 	else if (option_length == 6 && memcmp(comma + 1, "direct", 6) == 0)
 		disk->direct = true;
 	else
-		return fail_msg(EINVAL, "--disk %s: '%.*s' is not an option of a disk; use ro or "
-				"direct (a path cannot contain a comma)", argument,
-				(int)option_length, comma + 1);
+		return fail_msg(EINVAL,
+				"--disk %s: '%.*s' is not an option of a disk; use ro or "
+				"direct (a path cannot contain a comma)",
+				argument, (int)option_length, comma + 1);
 	*length = (size_t)(comma - argument);
 	return 1;
 }
@@ -262,13 +266,15 @@ static int take_operands(struct vm_config *config, char **operands, int count)
 		return fail_msg(EINVAL, "two kernels: '%s' by --kernel and '%s'; give one",
 				config->kernel_path, operands[0]);
 	if (count > 1)
-		return fail_msg(EINVAL, "unexpected argument '%s' after the kernel '%s'; kernel "
-				"parameters go into --params", operands[1], operands[0]);
+		return fail_msg(EINVAL,
+				"unexpected argument '%s' after the kernel '%s'; kernel "
+				"parameters go into --params",
+				operands[1], operands[0]);
 	if (count)
 		config->kernel_path = operands[0];
 	if (!config->kernel_path)
 		return fail_msg(EINVAL, "no kernel; name one, as in 'kvik run vmlinux', or try "
-				"'kvik run -h'");
+					"'kvik run -h'");
 	return 0;
 }
 
@@ -279,52 +285,47 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ .kind = OPTION_GROUP, .help = "Kernel" },
 		{ OPTION_STRING, 'k', "kernel", "PATH",
 		  "Kernel to boot, if it is not the first argument", &config->kernel_path },
-		{ OPTION_STRING, 'i', "initrd", "PATH",
-		  "Initial RAM disk", &config->initrd_path },
+		{ OPTION_STRING, 'i', "initrd", "PATH", "Initial RAM disk", &config->initrd_path },
 		{ OPTION_STRING, 'p', "params", "TEXT",
 		  "Kernel parameters, after the generated ones", &config->params },
-		{ OPTION_FLAG, 0, "nodefaults", NULL,
-		  "Generate no kernel parameters", &config->no_defaults },
+		{ OPTION_FLAG, 0, "nodefaults", NULL, "Generate no kernel parameters",
+		  &config->no_defaults },
 
 		{ .kind = OPTION_GROUP, .help = "Machine" },
-		{ OPTION_CALL, 'c', "cpus", "N",
-		  "vCPUs, 1 to 64 (default: the host's CPUs)", &config->cpus, parse_cpus },
+		{ OPTION_CALL, 'c', "cpus", "N", "vCPUs, 1 to 64 (default: the host's CPUs)",
+		  &config->cpus, parse_cpus },
 		{ OPTION_CALL, 'm', "mem", "N[BKMGTP]",
-		  "Memory in MiB (default: 64 for each vCPU, plus 192)",
-		  &config->memory_bytes, parse_memory },
-		{ OPTION_CALL, 0, "accel", "KIND",
-		  "Accelerator: auto, kvm or soft (default: auto)",
+		  "Memory in MiB (default: 64 for each vCPU, plus 192)", &config->memory_bytes,
+		  parse_memory },
+		{ OPTION_CALL, 0, "accel", "KIND", "Accelerator: auto, kvm or soft (default: auto)",
 		  &config->accel, parse_accel },
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
-		  "Address mode: sv39, sv48 or sv57 (default: sv39)",
-		  &config->satp_mode, parse_satp_mode },
-		{ OPTION_CALL, 0, "name", "NAME",
-		  "Name of the VM (default: guest-<pid>)", &config->name, parse_name },
+		  "Address mode: sv39, sv48 or sv57 (default: sv39)", &config->satp_mode,
+		  parse_satp_mode },
+		{ OPTION_CALL, 0, "name", "NAME", "Name of the VM (default: guest-<pid>)",
+		  &config->name, parse_name },
 		{ OPTION_FLAG, 0, "no-reboot", NULL,
 		  "End when the guest resets, instead of a new start", &config->no_reboot },
 
 		{ .kind = OPTION_GROUP, .help = "Devices" },
 		{ OPTION_CALL, 'd', "disk", "PATH[,ro][,direct]",
-		  "Add a raw image or block device; may be repeated",
-		  config, parse_disk },
+		  "Add a raw image or block device; may be repeated", config, parse_disk },
 		{ OPTION_CALL, 0, "console", "KIND",
-		  "Console device: serial or virtio (default: serial)",
-		  &config->console, parse_console },
-		{ OPTION_FLAG, 0, "rng", NULL,
-		  "Add an entropy source", &config->rng },
+		  "Console device: serial or virtio (default: serial)", &config->console,
+		  parse_console },
+		{ OPTION_FLAG, 0, "rng", NULL, "Add an entropy source", &config->rng },
 
 		{ .kind = OPTION_GROUP, .help = "Messages and tests" },
 		{ OPTION_CALL, 0, "loglevel", "LEVEL",
-		  "error, warning, info or debug (default: info)",
-		  NULL, parse_loglevel },
-		{ OPTION_STRING, 0, "dump-dtb", "FILE",
-		  "Write the guest's device tree to a file", &config->dump_dtb_path },
+		  "error, warning, info or debug (default: info)", NULL, parse_loglevel },
+		{ OPTION_STRING, 0, "dump-dtb", "FILE", "Write the guest's device tree to a file",
+		  &config->dump_dtb_path },
 		{ OPTION_CALL, 0, "soft-tlb", "N",
-		  "Entries of the soft engine's TLB, a power of two",
-		  &config->soft_tlb_entries, parse_soft_tlb },
+		  "Entries of the soft engine's TLB, a power of two", &config->soft_tlb_entries,
+		  parse_soft_tlb },
 		{ OPTION_CALL, 0, "soft-code-cache", "SIZE",
-		  "Size of its cache of decoded code, 64K or more",
-		  &config->soft_code_cache_bytes, parse_soft_code_cache },
+		  "Size of its cache of decoded code, 64K or more", &config->soft_code_cache_bytes,
+		  parse_soft_code_cache },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {
@@ -353,7 +354,8 @@ static void warn_of_much_memory(uint64_t bytes)
 
 	if (bytes > host_bytes)
 		warn("--mem: %llu MiB is more than the host has (%llu MiB); the VM may be killed "
-		     "when it uses it", bytes / MIB, host_bytes / MIB);
+		     "when it uses it",
+		     bytes / MIB, host_bytes / MIB);
 }
 
 static int run_vm(const struct vm_config *config)

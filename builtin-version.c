@@ -41,7 +41,8 @@ int cmd_version(int argc, char **argv)
 {
 	bool build_options = false;
 	const struct option_spec options[] = {
-		{ .kind = OPTION_FLAG, .long_name = "build-options",
+		{ .kind = OPTION_FLAG,
+		  .long_name = "build-options",
 		  .help = "Also show compiler, libraries and accelerators",
 		  .value = &build_options },
 		{ .kind = OPTION_END },

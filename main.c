@@ -75,7 +75,8 @@ static int run_option(int argc, char **argv)
 			return run_command(spellings[i].command, argc, argv);
 	}
 	err("unknown option '%s'; options of a command follow its name, as in "
-	    "'kvik run %s'; try 'kvik help'", argv[0], argv[0]);
+	    "'kvik run %s'; try 'kvik help'",
+	    argv[0], argv[0]);
 	return VM_STATUS_USAGE;
 }
 

@@ -48,6 +48,18 @@ static const char *image_kind_name(enum image_kind kind)
 	return names[kind];
 }
 
+// "riscv64", or "riscv64, arm64".
+static const char *machine_names(const struct vm *vm, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (const struct machine_ops *const *ops = vm->parts->machines; *ops && used < size; ops++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+					 (*ops)->name);
+	return text;
+}
+
 static int wrong_architecture(const struct vm *vm)
 {
 	static const char *const runners[] = {
@@ -57,6 +69,7 @@ static int wrong_architecture(const struct vm *vm)
 	};
 	const struct image *kernel = &vm->kernel;
 	const char *wrapper = kernel->wrapper;
+	char names[64];
 
 	static_assert(ARRAY_SIZE(runners) == IMAGE_ARCH_COUNT, "a hint for each architecture");
 	return fail_msg(ENOTSUP,
@@ -64,7 +77,7 @@ static int wrong_architecture(const struct vm *vm)
 			"%s would run it",
 			kernel->path, image_arch_name(kernel->arch), image_kind_name(kernel->kind),
 			wrapper ? ", packed by " : "", wrapper ? wrapper : "",
-			vm->parts->machines[0]->name, runners[kernel->arch]);
+			machine_names(vm, names, sizeof(names)), runners[kernel->arch]);
 }
 
 static int open_kernel(struct vm *vm)
@@ -238,7 +251,8 @@ static int next_virtio_slot(struct vm *vm, const char *what, struct machine_slot
 	if (err == -ENOSPC)
 		return fail_msg(ENOSPC,
 				"%s: the %s machine has room for %u virtio devices only; "
-				"give it fewer", what, vm->machine.ops->name, vm->virtio_count);
+				"give it fewer",
+				what, vm->machine.ops->name, vm->virtio_count);
 	return err;
 }
 
@@ -381,7 +395,9 @@ static void stop_vcpus(struct vm *vm)
 }
 
 // A step that fails has left nothing behind; the ones before it are undone in
-// reverse order. devices exist from the irqchip on; the list owns them.
+// reverse order. Devices exist from the irqchip on; the list owns them. One
+// line a step:
+// clang-format off
 static const struct vm_step {
 	int (*init)(struct vm *vm);
 	void (*undo)(struct vm *vm); // NULL: nothing to do
@@ -407,6 +423,7 @@ static const struct vm_step {
 	{ dump_device_tree, NULL },
 	{ start_vcpus, stop_vcpus },
 };
+// clang-format on
 
 int vm_create(struct vm **result, const struct vm_config *config, const struct vm_parts *parts)
 {

@@ -19,10 +19,10 @@ struct disk_config {
 
 // Strings belong to the caller (argv, mostly) and outlive the config.
 struct vm_config {
-	const char *name;         // [A-Za-z0-9._-]{1,64}
+	const char *name; // [A-Za-z0-9._-]{1,64}
 	const char *kernel_path;
-	const char *initrd_path;  // NULL: none
-	const char *params;       // kernel command line from -p; NULL: none
+	const char *initrd_path;   // NULL: none
+	const char *params;        // kernel command line from -p; NULL: none
 	const char *dump_dtb_path; // NULL: none
 	uint64_t memory_bytes;
 	unsigned cpus;
@@ -31,8 +31,8 @@ struct vm_config {
 	struct disk_config *disks;
 	unsigned disk_count;
 	bool rng;
-	bool no_defaults; // nothing generated on the kernel command line
-	bool no_reboot;   // a guest reset ends the VM
+	bool no_defaults;   // nothing generated on the kernel command line
+	bool no_reboot;     // a guest reset ends the VM
 	unsigned satp_mode; // riscv: 39, 48 or 57 bits of virtual address
 
 	// For tests of the software engine; 0 is the default size.

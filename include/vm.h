@@ -22,6 +22,7 @@ enum vm_status {
 struct vm_parts {
 	const struct machine_ops *const *machines; // NULL ends them
 	const struct accel_ops *const *accels;     // the best first; NULL ends them
+
 	int console_in_fd;  // -1: no input
 	int console_out_fd; // -1: output is dropped
 };
@@ -32,7 +33,7 @@ extern const struct vm_parts vm_build_parts;
 // Builds the whole VM from @config and @parts, which outlive it, and blocks the
 // signals that end it. Returns 0, or -errno after a message; then nothing of it is
 // left. Main thread; all of this header.
-int vm_create(struct vm **vm, const struct vm_config *config, const struct vm_parts *parts)
+int vm_create(struct vm **result, const struct vm_config *config, const struct vm_parts *parts)
 	MUST_CHECK;
 // Runs it once, until the guest powers off or dies, the user quits, or SIGTERM,
 // SIGINT, SIGHUP or SIGQUIT arrives; reboots it in between. A second signal ends

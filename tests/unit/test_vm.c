@@ -270,7 +270,7 @@ static void write_kernel(const char *path, unsigned magic_offset, const char *ma
 	header[10] = 0x20; // text_offset 2 MiB
 	header[17] = 0x10; // image_size 4096
 	header[32] = 2;    // version 0.2
-	memcpy(header + 48, "RISCV", 5);
+	memcpy(header + 48, "RISCV\0\0", 8);
 	memcpy(header + magic_offset, magic, 4);
 	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
 	close(fd);
@@ -452,8 +452,9 @@ static void test_accelerators(void **state)
 		bool unavailable;
 		const char *said;
 	} cases[] = {
-		{ ACCEL_KVM, false, "--accel kvm: this build of kvik does not contain it; use "
-				    "--accel soft" },
+		{ ACCEL_KVM, false,
+		  "--accel kvm: this build of kvik does not contain it; use "
+		  "--accel soft" },
 		{ ACCEL_SOFT, true, "--accel soft: it has the day off; use --accel auto" },
 		{ ACCEL_AUTO, true, "--accel auto: it has the day off" },
 	};
