@@ -43,7 +43,7 @@
 #include "memory.h"
 #include "mmu.h"
 
-#define DEFAULT_CACHE_BYTES (24 * MIB)
+#define DEFAULT_CACHE_BYTES (20 * MIB)
 #define DECODE_AHEAD 16 // instructions
 
 #define FLAG_CODE 1
