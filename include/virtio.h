@@ -59,9 +59,11 @@ struct virtio_ops {
 			     unsigned len);
 	uint32_t config_bytes;
 	// -- queue side --
-	// DRIVER_OK: queues are started, memory and loop may be used from now on.
+	// DRIVER_OK: queues are started, memory and loop may be used from now on. May
+	// be NULL.
 	int (*activate)(struct virtio_device *vdev);
 	// Stop: no request in flight and none taken from now on. After activate only.
+	// May be NULL.
 	void (*reset)(struct virtio_device *vdev);
 	// The driver notified @queue.
 	void (*notify)(struct virtio_device *vdev, unsigned queue);

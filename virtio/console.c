@@ -35,7 +35,6 @@ struct virtio_console {
 	bool has_size;
 	atomic_uint size; // columns | rows << 16: read on vCPU threads
 	// Queue side.
-	bool active;
 	bool listens;      // the driver takes input: see start_listening()
 	struct loop_timer silent;
 	bool transmitting; // the chain below was not taken whole yet
@@ -110,7 +109,7 @@ static void on_output_ready(void *opaque)
 {
 	struct virtio_console *console = opaque;
 
-	if (console->active && console->transmitting)
+	if (console->transmitting)
 		transmit(console);
 }
 
@@ -134,7 +133,8 @@ static bool pop_receive(struct virtio_device *vdev, struct virtqueue_chain *chai
 	return false;
 }
 
-// What is not taken for want of buffers is offered again after term_input_ready().
+// What is not taken, for want of buffers or because the driver does not listen, is
+// offered again after term_input_ready().
 static size_t on_input(void *opaque, const uint8_t *data, size_t len)
 {
 	struct virtio_console *console = opaque;
@@ -143,7 +143,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
 	struct virtqueue_chain chain;
 	size_t taken = 0;
 
-	if (!console->active || !console->listens)
+	if (!console->listens)
 		return 0;
 	while (taken < len && pop_receive(vdev, &chain)) {
 		size_t n = iov_from_buf(chain.in, chain.in_count, 0, data + taken, len - taken);
@@ -170,7 +170,6 @@ static int console_activate(struct virtio_device *vdev)
 {
 	struct virtio_console *console = to_console(vdev);
 
-	console->active = true;
 	loop_arm_timer(vdev->loop, &console->silent, clock_monotonic_ns() + SILENCE_NS);
 	return 0;
 }
@@ -179,7 +178,6 @@ static void console_reset(struct virtio_device *vdev)
 {
 	struct virtio_console *console = to_console(vdev);
 
-	console->active = false;
 	console->listens = false;
 	loop_disarm_timer(vdev->loop, &console->silent);
 	console->transmitting = false;

@@ -185,8 +185,10 @@ struct activation {
 static void activate(void *arg)
 {
 	struct activation *activation = arg;
+	struct virtio_device *vdev = activation->vdev;
 
-	activation->ret = activation->vdev->ops->activate(activation->vdev);
+	if (vdev->ops->activate)
+		activation->ret = vdev->ops->activate(vdev);
 }
 
 static void start(struct virtio_device *vdev)
@@ -240,7 +242,8 @@ static void deactivate(void *arg)
 {
 	struct virtio_device *vdev = arg;
 
-	vdev->ops->reset(vdev);
+	if (vdev->ops->reset)
+		vdev->ops->reset(vdev);
 	stop_queues(vdev);
 	atomic_store(&vdev->pending_notify, 0);
 }

@@ -21,15 +21,6 @@ static uint64_t rng_features(struct virtio_device *vdev)
 	return 0;
 }
 
-static int rng_activate(struct virtio_device *vdev)
-{
-	return 0;
-}
-
-static void rng_reset(struct virtio_device *vdev)
-{
-}
-
 // Returns how many bytes it got, which are less than @len only when the host fails.
 static size_t fill_random(uint8_t *data, size_t len)
 {
@@ -52,7 +43,7 @@ static bool take_chain(struct virtio_device *vdev, struct virtqueue_chain *chain
 	struct virtqueue *vq = &vdev->queues[0];
 	uint32_t done = 0;
 
-	for (unsigned i = 0; i < chain->in_count && done < REQUEST_MAX; i++) {
+	for (unsigned i = 0; i < chain->in_count; i++) {
 		size_t wanted = MIN((uint64_t)chain->in[i].iov_len, REQUEST_MAX - done);
 		size_t got = fill_random(chain->in[i].iov_base, wanted);
 
@@ -83,8 +74,6 @@ static const struct virtio_ops rng_ops = {
 	.queue_count = 1,
 	.queue_size_max = QUEUE_SIZE,
 	.features = rng_features,
-	.activate = rng_activate,
-	.reset = rng_reset,
 	.notify = rng_notify,
 	.free = rng_free,
 };

@@ -20,6 +20,7 @@ struct echo {
 	int activate_result;
 	unsigned activated, resets;
 	unsigned notified[ECHO_QUEUES];
+	unsigned taken_notified; // chains taken while notifications were on
 	unsigned *freed;
 };
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
@@ -823,9 +824,49 @@ static int zero_without_fallocate(struct fixture *f)
 	return 0;
 }
 
+// As a device does for a range that is not made of its blocks.
+static int zero_with_invalid_fallocate(struct fixture *f)
+{
+	deny(SYS_fallocate, EINVAL);
+	open_disk(f);
+	zero_both_ways(f);
+	return 0;
+}
+
 static void test_write_zeroes_without_the_hosts_help(void **state)
 {
 	assert_int_equal(in_child(*state, zero_without_fallocate), 0);
+	assert_int_equal(in_child(*state, zero_with_invalid_fallocate), 0);
+}
+
+static blkcnt_t blocks(struct fixture *f)
+{
+	struct stat st;
+
+	assert_int_equal(transfer(f, DISK_FLUSH, 0, NULL, 0), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	return st.st_blocks;
+}
+
+static void test_write_zeroes_deallocates_only_on_request(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open(f->path, O_RDWR), ret;
+	uint8_t *data = pattern(DISK_BYTES, 1);
+	blkcnt_t full;
+
+	ret = fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0, BLOCK);
+	close(fd);
+	if (ret)
+		skip();
+	open_disk(f);
+	assert_int_equal(transfer(f, DISK_WRITE, 0, data, DISK_BYTES), 0);
+	full = blocks(f);
+	assert_int_equal(range(f, DISK_WRITE_ZEROES, 0, 32 * BLOCK, false), 0);
+	assert_int_equal(blocks(f), full);
+	assert_int_equal(range(f, DISK_WRITE_ZEROES, 0, 32 * BLOCK, true), 0);
+	assert_true(blocks(f) < full);
+	free(data);
 }
 
 // More than one window of zeroes, on a file system that has only holes.
@@ -942,6 +983,25 @@ static void test_direct_neighbours(void **state)
 	free(data);
 }
 
+// A part of a block is written after what was submitted before it, not around it.
+static void test_direct_keeps_the_order(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *whole = pattern(BLOCK, 1), *part = pattern(1024, 77);
+	struct iovec iov[2] = { { whole, BLOCK }, { part + 1, 512 } };
+	struct result results[2];
+
+	open_direct(f);
+	submit(f, &results[0], DISK_WRITE, 0, BLOCK, &iov[0], 1);
+	submit(f, &results[1], DISK_WRITE, 512, 512, &iov[1], 1);
+	disk_drain(f->disk);
+	assert_content(f, 0, whole, 512);
+	assert_content(f, 512, part + 1, 512);
+	assert_content(f, 1024, whole + 1024, BLOCK - 1024);
+	free(whole);
+	free(part);
+}
+
 static int zero_direct_without_fallocate(struct fixture *f)
 {
 	deny(SYS_fallocate, EOPNOTSUPP);
@@ -1015,11 +1075,13 @@ int main(void)
 		DISK_TEST(test_discard),
 		DISK_TEST(test_write_zeroes),
 		DISK_TEST(test_write_zeroes_without_the_hosts_help),
+		DISK_TEST(test_write_zeroes_deallocates_only_on_request),
 		DISK_TEST(test_long_zeroes_on_tmpfs),
 		DISK_TEST(test_direct),
 		DISK_TEST(test_direct_unaligned),
 		DISK_TEST(test_direct_unaligned_large),
 		DISK_TEST(test_direct_neighbours),
+		DISK_TEST(test_direct_keeps_the_order),
 		DISK_TEST(test_direct_zeroes_without_the_hosts_help),
 		DISK_TEST(test_direct_size),
 	};

@@ -222,6 +222,7 @@ static void test_round_trip(void **state)
 	guest_wait_used(&e->q[0], &elem);
 	guest_sync(&e->guest);
 	assert_int_equal(elem.len, 16);
+	assert_int_equal(e->echo->taken_notified, 0);
 	assert_true(line_high(e));
 	assert_int_equal(guest_read32(&e->guest, MMIO_INTERRUPT_STATUS), VIRTIO_ISR_QUEUE);
 	guest_write32(&e->guest, MMIO_INTERRUPT_ACK, VIRTIO_ISR_QUEUE);

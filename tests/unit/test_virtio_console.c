@@ -286,6 +286,10 @@ static void test_reader_stopped(void **state)
 	f->term->room = SIZE_MAX;
 	output_ready(f);
 	assert_int_equal(f->term->written, 65536);
+	guest_start(&f->guest, F_SIZE, f->q, 2, QUEUE_SIZE);
+	output_ready(f);
+	guest_sync(&f->guest);
+	assert_int_equal(f->term->written, 65536);
 }
 
 // -- input --
@@ -438,7 +442,9 @@ static void test_bad_output(void **state)
 {
 	struct fixture *f = *state;
 
+	greet(f);
 	offer_output(f, 0, UINT64_MAX - 10, 100);
+	offer_input(f, 0, 8); // must not be used any more, either
 	guest_kick(&f->q[TX]);
 	guest_sync(&f->guest);
 	expect_needs_reset(f);
