@@ -123,7 +123,7 @@ check-distro: $(BIN)
 # libFuzzer calls each of these with ever new inputs.
 FUZZ_SECONDS ?= 300
 FUZZ := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(FAKES) $(OBJ)/libkvik.a
+$(OBJ)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/libfakes.a $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
