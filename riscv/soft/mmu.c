@@ -229,12 +229,40 @@ static int device_access(struct hart *h, uint64_t va, uint64_t gpa, void *data, 
 	return CAUSE_NONE;
 }
 
+// Aligned accesses are one access of the host: other harts never see half of one.
+// The rest, and what straddles pages, goes byte by byte.
+#define COPY_WHOLE(type)                                                              \
+	do {                                                                          \
+		type *guest = host, *own = data;                                      \
+		if (access == MMU_WRITE)                                              \
+			__atomic_store_n(guest, *own, __ATOMIC_RELAXED);              \
+		else                                                                  \
+			*own = __atomic_load_n(guest, __ATOMIC_RELAXED);              \
+	} while (0)
+
+static void copy_bytes(uint8_t *data, uint8_t *host, unsigned size, enum mmu_access access)
+{
+	for (unsigned i = 0; i < size; i++) {
+		if (access == MMU_WRITE)
+			__atomic_store_n(&host[i], data[i], __ATOMIC_RELAXED);
+		else
+			data[i] = __atomic_load_n(&host[i], __ATOMIC_RELAXED);
+	}
+}
+
+// @data is aligned for @size: it is a register's copy.
 static void copy(void *data, void *host, unsigned size, enum mmu_access access)
 {
-	if (access == MMU_WRITE)
-		memcpy(host, data, size);
+	if ((uintptr_t)host & (size - 1))
+		copy_bytes(data, host, size, access);
+	else if (size == 8)
+		COPY_WHOLE(uint64_t);
+	else if (size == 4)
+		COPY_WHOLE(uint32_t);
+	else if (size == 2)
+		COPY_WHOLE(uint16_t);
 	else
-		memcpy(data, host, size);
+		copy_bytes(data, host, size, access);
 }
 
 // An access across a page end: both pages are checked before either is touched.
@@ -254,8 +282,8 @@ static int split_access(struct hart *h, uint64_t va, uint8_t *data, unsigned siz
 		h->trap_tval = host[0] ? va + first : va;
 		return access_fault(access);
 	}
-	copy(data, host[0], first, access);
-	copy(data + first, host[1], size - first, access);
+	copy_bytes(data, host[0], first, access);
+	copy_bytes(data + first, host[1], size - first, access);
 	return CAUSE_NONE;
 }
 
