@@ -10,6 +10,7 @@
 #include "bus.h"
 #include "device.h"
 #include "image.h"
+#include "log.h"
 #include "loop.h"
 #include "machine.h"
 #include "memory.h"
@@ -58,6 +59,7 @@ struct vm {
 	int status;           // of vm_run(), once the outcome is final
 	const char *why_died; // static text
 	bool console_closed;
+	struct log_ratelimit reboots;
 };
 
 // vm.c: puts kernel, initrd and device tree into RAM and the vCPUs at their start;

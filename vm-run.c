@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
 #include "term.h"
 #include "vm-priv.h"
 
@@ -146,7 +145,8 @@ static void close_console(struct vm *vm, unsigned timeout_ms)
 
 static void reboot(struct vm *vm)
 {
-	info("the guest reboots");
+	if (log_ratelimit_ok(&vm->reboots))
+		info("the guest reboots");
 	vm->outcome = VM_RUNNING;
 	atomic_store(&vm->requests, 0);
 	device_list_reset(&vm->devices);

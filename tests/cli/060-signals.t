@@ -53,24 +53,10 @@ for signal in INT QUIT HUP; do
 	ended "and SIGTERM ends it" 143
 done
 
-# Threads that get the signal instead of the process.
 start "$kvik" run "$work/sleep" -c 2
 kill -TERM $pid
 kill -TERM $pid 2>/dev/null
 wait $pid
 like "two signals in a row" $? '^143$'
-
-# The second signal ends kvik although somebody holds up its end: here the reader
-# of a full pipe.
-mkfifo "$work/slow"
-"$kvik" run "$work/chatter" </dev/null >"$work/slow" 2>"$work/err" &
-pid=$!
-exec 9<"$work/slow"
-sleep 0.3
-kill -TERM $pid
-sleep 0.05
-kill -TERM $pid 2>/dev/null
-ended "a second signal while the end is held up" 143
-exec 9<&-
 
 finish

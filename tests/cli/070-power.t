@@ -40,6 +40,25 @@ timeout 20 "$kvik" run "$work/panic-off" --name test </dev/null >"$work/both" 2>
 is "no lines twice when both go to one file" \
 	"$?:$(grep -c 'line 30' "$work/both"):$(grep -c 'the guest died' "$work/both")" 255:1:1
 
+# SBI 2.0 10.1: the reason of a shutdown can be that the system failed.
+begin
+say $'before\n'
+system_reset 0 1
+hang
+finish_image "$work/failure"
+run run "$work/failure" --name test
+is "a system failure: status" "$status" 255
+like "a system failure: stderr says why" "$err" \
+	^"test: the guest died: it reported a crash"$'\n'"test: the registers of vCPU 0:"$'\n'
+like "and shows pc, registers, console" "$err" 'x17 0*53525354 .*pc .*'"test: | before"$
+
+# A guest that resets without end does not flood the log.
+begin
+reboot
+finish_image "$work/storm"
+limit_s=1 run run "$work/storm"
+is "a storm of resets is told of five times" "$(grep -c 'the guest reboots' "$work/err")" 5
+
 # Only a panic makes a death of a reset.
 begin
 say $'about to reset\n'

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -718,6 +719,34 @@ static void test_signals(void **state)
 	}
 }
 
+static void hang_and_send_signals(struct vcpu *vcpu, void *arg)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		kill(getpid(), SIGTERM);
+		usleep(10000);
+	}
+	_exit(99);
+}
+
+// A vCPU that never comes back from a device holds up the end.
+static void test_second_signal_ends_the_process(void **state)
+{
+	static const struct fake_step steps[] = { FAKE_FUNCTION(hang_and_send_signals, NULL) };
+	struct rig rig;
+	int status;
+	pid_t child;
+
+	rig_init(&rig);
+	script(&rig, 0, steps, ARRAY_SIZE(steps));
+	child = fork();
+	if (child == 0)
+		_exit(run(&rig));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+	rig_exit(&rig);
+}
+
 // What vCPU 1 wants when vCPU 0 has reset must not outlive the reset.
 static void test_requests_of_before_a_reset(void **state)
 {
@@ -799,6 +828,7 @@ int main(void)
 		cmocka_unit_test(test_report_is_cut_to_lines),
 		cmocka_unit_test(test_power_sink),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_second_signal_ends_the_process),
 		cmocka_unit_test(test_requests_of_before_a_reset),
 		cmocka_unit_test(test_two_vms),
 	};
