@@ -50,7 +50,7 @@ run run "$work/failure" --name test
 is "a system failure: status" "$status" 255
 like "a system failure: stderr says why" "$err" \
 	^"test: the guest died: it reported a crash"$'\n'"test: the registers of vCPU 0:"$'\n'
-like "and shows pc, registers, console" "$err" 'x17 0*53525354 .*pc .*'"test: | before"$
+like "and shows pc, registers, console" "$err" 'x17 0*53525354 .*pc .*test: \| before'$
 
 # A guest that resets without end does not flood the log.
 begin
