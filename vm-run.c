@@ -81,9 +81,19 @@ void vm_handle_requests(struct loop_post *post)
 		leave_loop(vm, VM_REBOOT, VM_STATUS_OK);
 }
 
+// What comes next on the terminal, the shell's prompt at last, begins a line.
+static void break_line(struct vm *vm)
+{
+	if (term_is_tty(vm->term))
+		term_write(vm->term, (const uint8_t *)"\r\n", 2);
+}
+
 void vm_user_quit(void *opaque)
 {
-	leave_loop(opaque, VM_OFF, VM_STATUS_OK);
+	struct vm *vm = opaque;
+
+	break_line(vm);
+	leave_loop(vm, VM_OFF, VM_STATUS_OK);
 }
 
 // -- signals --
@@ -95,7 +105,7 @@ static void signal_ready(struct loop_fd *self, uint32_t events)
 
 	if (read(self->fd, &got, sizeof(got)) != sizeof(got))
 		return;
-	info("ended by signal %u (%s)", got.ssi_signo, strsignal((int)got.ssi_signo));
+	break_line(vm);
 	leave_loop(vm, VM_KILLED, 128 + (int)got.ssi_signo);
 }
 
@@ -156,12 +166,13 @@ static void reboot(struct vm *vm)
 		guest_died(vm, "it could not be loaded again");
 }
 
-static void stop_for(struct vm *vm)
+static void pause_vcpus(struct vm *vm)
 {
 	// Somebody waits: free the terminal at once, and let a second signal end the
 	// process even where a disk that hangs holds up a vCPU.
 	if (vm->outcome == VM_KILLED) {
 		close_console(vm, FLUSH_HURRIED_MS);
+		info("ended by signal %d (%s)", vm->status - 128, strsignal(vm->status - 128));
 		pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
 	}
 	vcpu_set_pause(&vm->vcpus);
@@ -174,7 +185,7 @@ static void run_until_end(struct vm *vm)
 		vcpu_set_resume(&vm->vcpus);
 		while (vm->outcome == VM_RUNNING)
 			loop_run(&vm->loop);
-		stop_for(vm);
+		pause_vcpus(vm);
 		if (vm->outcome == VM_REBOOT)
 			reboot(vm);
 	}

@@ -74,6 +74,7 @@ shows '!'
 pass "another key after Ctrl-a ends nothing"
 type_keys '\001x'
 closed "Ctrl-a x" 0
+like "the shell's prompt begins a line" "$(cat "$work/screen")" $'!\r\n'
 is "each line of kvik's ends with CR LF" \
 	"$(grep -E '^(test:|Ctrl-a)' "$work/screen" | grep -vc $'\r$')" 0
 
