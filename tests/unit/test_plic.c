@@ -20,14 +20,15 @@
 #define BASE 0x0c000000ULL
 #define SOURCES 100
 #define CONTEXTS 4
+#define MANY_CONTEXTS 300
 
 // What the PLIC tells the harts.
 struct harts {
-	struct vcpu vcpus[CONTEXTS];
+	struct vcpu vcpus[MANY_CONTEXTS];
 	struct vcpu_set set;
 	struct accel accel;
-	atomic_bool level[CONTEXTS];
-	atomic_uint changes[CONTEXTS];
+	atomic_bool level[MANY_CONTEXTS];
+	atomic_uint changes[MANY_CONTEXTS];
 };
 
 struct fixture {
@@ -50,23 +51,23 @@ static void record_irq(struct vcpu *vcpu, unsigned line, bool high)
 
 static const struct accel_ops recorder = { .name = "recorder", .irq = record_irq };
 
-static int setup(void **state)
+static int setup_contexts(void **state, unsigned contexts)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct plic_config config = {
 		.base = BASE,
 		.sources = SOURCES,
-		.contexts = CONTEXTS,
+		.contexts = contexts,
 		.vcpus = &f->harts.set,
 	};
 
 	f->harts.accel.ops = &recorder;
 	f->harts.set = (struct vcpu_set){
 		.vcpus = f->harts.vcpus,
-		.count = CONTEXTS,
+		.count = contexts,
 		.accel = &f->harts.accel,
 	};
-	for (unsigned i = 0; i < CONTEXTS; i++)
+	for (unsigned i = 0; i < contexts; i++)
 		f->harts.vcpus[i] = (struct vcpu){ .index = i, .priv = &f->harts };
 	bus_init(&f->bus);
 	if (plic_create(&f->plic, &f->bus, &config))
@@ -74,6 +75,16 @@ static int setup(void **state)
 	f->chip = plic_irqchip(f->plic);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_contexts(state, CONTEXTS);
+}
+
+static int setup_many(void **state)
+{
+	return setup_contexts(state, MANY_CONTEXTS);
 }
 
 static int teardown(void **state)
@@ -431,6 +442,22 @@ static void test_enabling_what_is_pending_interrupts(void **state)
 	assert_true(pending(f, 8));
 }
 
+static void test_more_contexts_than_a_byte_counts(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned contexts[] = { 127, 128, 255, 256, MANY_CONTEXTS - 1 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(contexts); i++)
+		prepare(f, contexts[i], 5, 1);
+	line(f, 5, true);
+	for (unsigned i = 0; i < ARRAY_SIZE(contexts); i++)
+		assert_true(raised(f, contexts[i]));
+	assert_false(raised(f, 44)); // 300 modulo 256
+	assert_int_equal(claim(f, 256), 5);
+	for (unsigned i = 0; i < ARRAY_SIZE(contexts); i++)
+		assert_false(raised(f, contexts[i]));
+}
+
 static void test_lines_that_do_not_exist(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +585,8 @@ int main(void)
 		TEST(test_completion_that_does_not_fit_is_ignored),
 		TEST(test_every_enabled_context_is_told_and_one_claims),
 		TEST(test_enabling_what_is_pending_interrupts),
+		cmocka_unit_test_setup_teardown(test_more_contexts_than_a_byte_counts, setup_many,
+						teardown),
 		TEST(test_lines_that_do_not_exist),
 		TEST(test_reset),
 		TEST(test_no_message_without_a_change),
