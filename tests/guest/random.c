@@ -23,6 +23,9 @@
 #define SP 2
 #define BASE 8 // may be misaligned
 #define ALIGNED 9
+#define C_MV 0x8002
+#define C_ADD 0x9002
+
 #define IS_POINTER(reg) ((reg) == SP || (reg) == BASE || (reg) == ALIGNED)
 
 // The fields to fill in at random: all that mask leaves, but for these rules.
@@ -120,7 +123,7 @@ static const struct pattern {
 	{ 0xfc63, 0x8c21, C_REG_SHORT }, { 0xfc63, 0x8c41, C_REG_SHORT },
 	{ 0xfc63, 0x8c61, C_REG_SHORT }, { 0xfc63, 0x9c01, C_REG_SHORT },
 	{ 0xfc63, 0x9c21, C_REG_SHORT }, { 0xe003, 0x0002, C_REG }, { 0xe003, 0x6001, C_REG },
-	{ 0xf003, 0x8002, C_REG }, { 0xf003, 0x9002, C_REG },
+	{ 0xf003, C_MV, C_REG }, { 0xf003, C_ADD, C_REG },
 	{ 0xe003, 0x4002, C_STACK }, { 0xe003, 0x6002, C_STACK }, { 0xe003, 0x2002, C_STACK },
 	{ 0xe003, 0xc002, C_STACK }, { 0xe003, 0xe002, C_STACK }, { 0xe003, 0xa002, C_STACK },
 	{ 0xe003, 0x4000, C_MEMORY }, { 0xe003, 0x6000, C_MEMORY }, { 0xe003, 0x2000, C_MEMORY },
@@ -195,22 +198,12 @@ static uint32_t set_jump(uint32_t insn, uint32_t offset)
 	return set_field(insn, 31, 1, offset >> 12);
 }
 
-// Whether the second half of an instruction is one, and not a jump itself.
-static bool can_land_on(uint32_t insn)
-{
-	return (insn & 3) != 3 && !((insn & 3) == 1 && insn >> 13 >= 5);
-}
-
-// To where the next instruction goes or, now and then where a trap is harmless,
-// into the middle of the last.
-static void land_jump(bool wild)
+// To where the next instruction goes.
+static void land_jump(void)
 {
 	uint32_t insn = program[jump_at] | (uint32_t)program[jump_at + 1] << 16;
-	uint32_t offset = 2 * (length - jump_at);
 
-	if (wild && offset > 4 && can_land_on(program[length - 1]) && below(4) == 0)
-		offset -= 2;
-	insn = set_jump(insn, offset);
+	insn = set_jump(insn, 2 * (length - jump_at));
 	program[jump_at] = (uint16_t)insn;
 	program[jump_at + 1] = (uint16_t)(insn >> 16);
 }
@@ -269,6 +262,8 @@ static void emit_compressed(const struct pattern *p)
 	case C_STACK:
 		insn = set_field(insn, 7, 5, p->match & 0x8000 && p->rule == C_STACK ?
 					     below(32) : random_destination());
+		if (p->match == C_MV || p->match == C_ADD) // without a source these are jumps
+			insn = set_field(insn, 2, 5, 1 + below(31));
 		break;
 	case C_REG_SHORT:
 		insn = set_field(insn, 7, 3, 2 + below(6)); // x10 to x15
@@ -295,7 +290,7 @@ static void make_program(void)
 		else
 			emit_compressed(p);
 		if (jump_skip && length > jump_at + 2 && --jump_skip == 0)
-			land_jump(box.sstatus == SSTATUS_FS);
+			land_jump();
 	}
 }
 
