@@ -105,8 +105,8 @@ int disk_file_bounce(struct disk_file *file, const struct disk_request *request)
 	while (!ret && piece.to < end) {
 		piece.from = piece.to;
 		piece.block_from = align_down(piece.from, file->offset_align);
-		piece.block_to = MIN(align_up(end, file->offset_align),
-				     piece.block_from + BOUNCE_BYTES);
+		piece.block_to =
+			MIN(align_up(end, file->offset_align), piece.block_from + BOUNCE_BYTES);
 		piece.to = MIN(end, piece.block_to);
 		ret = bounce_piece(file, request, &piece, buffer);
 	}

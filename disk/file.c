@@ -123,8 +123,10 @@ static int check_content(const struct disk_file *file)
 		return fail(n < 0 ? errno : EIO, "disk %s: read", file->path);
 	// As a raw disk it would show the guest the wrong data, and be destroyed by it.
 	if (!memcmp(magic, qcow2_magic, sizeof(magic)))
-		return fail_msg(EINVAL, "disk %s: is a qcow2 image; only raw ones are supported: "
-				"qemu-img convert -O raw makes one of it", file->path);
+		return fail_msg(EINVAL,
+				"disk %s: is a qcow2 image; only raw ones are supported: "
+				"qemu-img convert -O raw makes one of it",
+				file->path);
 	return 0;
 }
 
@@ -154,8 +156,10 @@ static int lock(const struct disk_file *file)
 	if (!fcntl(file->fd, F_OFD_SETLK, &whole))
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return fail_msg(EBUSY, "disk %s: is in use by another VM%s; only VMs that all open it "
-				"with ,ro may share it", file->path, shared ? " that writes" : "");
+		return fail_msg(EBUSY,
+				"disk %s: is in use by another VM%s; only VMs that all open it "
+				"with ,ro may share it",
+				file->path, shared ? " that writes" : "");
 	warn("disk %s: the file system has no locks (%m): see that no other VM uses it",
 	     file->path);
 	return 0;
@@ -175,8 +179,8 @@ static void find_alignment(struct disk_file *file)
 		memory_align = stx.stx_dio_mem_align;
 	}
 #endif
-	file->offset_align = MAX(offset_align ? offset_align : DEFAULT_DIRECT_ALIGN,
-				 (uint32_t)SECTOR_BYTES);
+	file->offset_align =
+		MAX(offset_align ? offset_align : DEFAULT_DIRECT_ALIGN, (uint32_t)SECTOR_BYTES);
 	file->memory_align = memory_align ? memory_align : DEFAULT_DIRECT_ALIGN;
 }
 
@@ -184,16 +188,18 @@ static void find_alignment(struct disk_file *file)
 static int set_flags(struct disk_file *file)
 {
 	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0))
-		return fail(errno, "disk %s: this file system has no direct I/O (leave out ,direct)",
+		return fail(errno,
+			    "disk %s: this file system has no direct I/O (leave out ,direct)",
 			    file->path);
 	if (!file->direct)
 		return 0;
 	find_alignment(file);
 	// A last block written whole would make the file longer.
 	if (file->info.size_bytes % file->offset_align)
-		return fail_msg(EINVAL, "disk %s: direct I/O needs a size in multiples of %u bytes; "
-				"leave out ,direct or round it up: truncate -s %%%u %s", file->path,
-				file->offset_align, file->offset_align, file->path);
+		return fail_msg(EINVAL,
+				"disk %s: direct I/O needs a size in multiples of %u bytes; "
+				"leave out ,direct or round it up: truncate -s %%%u %s",
+				file->path, file->offset_align, file->offset_align, file->path);
 	return 0;
 }
 

@@ -398,8 +398,10 @@ static int set_up_aio(struct disk *disk)
 		return 0;
 	disk->aio = NULL;
 	if (ret == -EAGAIN)
-		return fail_msg(EAGAIN, "disk %s: the host has no more asynchronous I/O to give; "
-				"raise its limit: sysctl fs.aio-max-nr=1048576", disk->file.path);
+		return fail_msg(EAGAIN,
+				"disk %s: the host has no more asynchronous I/O to give; "
+				"raise its limit: sysctl fs.aio-max-nr=1048576",
+				disk->file.path);
 	return fail(-ret, "disk %s: set up asynchronous I/O", disk->file.path);
 }
 

@@ -32,8 +32,8 @@ struct disk_request {
 };
 
 struct disk_info {
-	uint64_t size_bytes; // a multiple of 512: a file's partial last sector is left out
-	uint32_t block_bytes;   // logical block size
+	uint64_t size_bytes;  // a multiple of 512: a file's partial last sector is left out
+	uint32_t block_bytes; // logical block size
 	uint32_t physical_block_bytes;
 	uint32_t optimal_io_bytes; // 0: unknown
 	bool read_only;

@@ -16,7 +16,7 @@ size_t iov_total(const struct iovec *iov, unsigned count);
 // Makes @slice, of @slice_max entries, describe bytes [@offset, @offset + @len) of
 // the vector; returns its entries, none of them empty. It covers less where the
 // vector or @slice_max ends.
-unsigned iov_slice(struct iovec *slice, unsigned slice_max, const struct iovec *iov,
-		   unsigned count, size_t offset, size_t len);
+unsigned iov_slice(struct iovec *slice, unsigned slice_max, const struct iovec *iov, unsigned count,
+		   size_t offset, size_t len);
 
 #endif

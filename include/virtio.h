@@ -76,8 +76,8 @@ struct virtio_device {
 	const struct virtio_ops *ops;
 	char name[24]; // for messages: "blk0"
 	struct memory *memory;
-	struct loop *loop;     // queue side
-	struct loop own_loop;  // used when the model asked for a thread
+	struct loop *loop;    // queue side
+	struct loop own_loop; // used when the model asked for a thread
 	bool has_own_loop;
 	pthread_t main_thread; // runs the loop when that is not its own
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
@@ -87,15 +87,15 @@ struct virtio_device {
 	uint8_t status;
 	bool active;
 	// Shared between the sides.
-	atomic_uint isr;               // InterruptStatus bits
+	atomic_uint isr; // InterruptStatus bits
 	atomic_uint config_generation;
 	atomic_bool needs_reset;
-	atomic_uint pending_notify;    // bit n: queue n
+	atomic_uint pending_notify; // bit n: queue n
 	struct loop_post notify_post;
 	struct log_ratelimit fail_limit;
 	struct irq_line irq;
-	pthread_mutex_t irq_lock;      // orders isr and line level; above the irqchip only
-	bool live;                     // DRIVER_OK: may interrupt; guarded by irq_lock
+	pthread_mutex_t irq_lock; // orders isr and line level; above the irqchip only
+	bool live;                // DRIVER_OK: may interrupt; guarded by irq_lock
 };
 
 // Fills in the common part and asks the model for its features. @loop NULL: the

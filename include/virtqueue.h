@@ -35,7 +35,7 @@ struct virtqueue {
 	struct ring_used *used;
 	uint16_t last_avail;
 	uint16_t used_idx;
-	uint16_t in_use; // chains popped and not yet pushed
+	uint16_t in_use;         // chains popped and not yet pushed
 	uint16_t signalled_used; // used_idx when it was last decided on an interrupt
 	bool event_idx;
 	bool indirect;

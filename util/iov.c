@@ -78,8 +78,8 @@ size_t iov_total(const struct iovec *iov, unsigned count)
 	return total;
 }
 
-unsigned iov_slice(struct iovec *slice, unsigned slice_max, const struct iovec *iov,
-		   unsigned count, size_t offset, size_t len)
+unsigned iov_slice(struct iovec *slice, unsigned slice_max, const struct iovec *iov, unsigned count,
+		   size_t offset, size_t len)
 {
 	struct cursor cursor = cursor_at(iov, count, offset);
 	unsigned n = 0;

@@ -67,8 +67,14 @@ struct blk_config {
 static_assert(sizeof(struct blk_config) == 72, "the layout of virtio 1.2 5.2.4");
 
 // 5.2.6
-enum { BLK_T_IN = 0, BLK_T_OUT = 1, BLK_T_FLUSH = 4, BLK_T_GET_ID = 8, BLK_T_DISCARD = 11,
-       BLK_T_WRITE_ZEROES = 13 };
+enum {
+	BLK_T_IN = 0,
+	BLK_T_OUT = 1,
+	BLK_T_FLUSH = 4,
+	BLK_T_GET_ID = 8,
+	BLK_T_DISCARD = 11,
+	BLK_T_WRITE_ZEROES = 13
+};
 enum blk_status { BLK_S_OK, BLK_S_IOERR, BLK_S_UNSUPP, BLK_IN_FLIGHT };
 
 struct blk_header {
@@ -92,9 +98,9 @@ struct blk_slot {
 	uint16_t head;
 	uint8_t *status;
 	uint64_t status_gpa;
-	uint64_t in_bytes;  // writable by the device, status included
-	struct iovec *iov;  // the data; room for as many as the queue has descriptors
-	uint64_t *in_gpa;   // where it lies, when the device writes it
+	uint64_t in_bytes; // writable by the device, status included
+	struct iovec *iov; // the data; room for as many as the queue has descriptors
+	uint64_t *in_gpa;  // where it lies, when the device writes it
 	unsigned in_count;
 };
 
@@ -232,8 +238,7 @@ static enum blk_status start_write(struct blk_slot *slot, const struct virtqueue
 		return BLK_S_IOERR;
 	slot->request.iov = slot->iov;
 	slot->request.iov_count = iov_slice(slot->iov, chain->out_count, chain->out,
-					    chain->out_count, sizeof(struct blk_header),
-					    len_bytes);
+					    chain->out_count, sizeof(struct blk_header), len_bytes);
 	submit(slot, DISK_WRITE);
 	return BLK_IN_FLIGHT;
 }

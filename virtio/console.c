@@ -35,7 +35,7 @@ struct virtio_console {
 	bool has_size;
 	atomic_uint size; // columns | rows << 16: read on vCPU threads
 	// Queue side.
-	bool listens;      // the driver takes input: see start_listening()
+	bool listens; // the driver takes input: see start_listening()
 	struct loop_timer silent;
 	bool transmitting; // the chain below was not taken whole yet
 	struct virtqueue_chain transmit;

@@ -198,8 +198,8 @@ static void start(struct virtio_device *vdev)
 
 	set_live(vdev, true);
 	if (ret) {
-		virtio_fail(vdev, ret == -ENOMEM ? "out of memory"
-						 : "a queue's size or addresses are not valid");
+		virtio_fail(vdev, ret == -ENOMEM ? "out of memory" :
+						   "a queue's size or addresses are not valid");
 		return;
 	}
 	call_queue_side(vdev, activate, &activation);

@@ -45,7 +45,7 @@ enum {
 #define MAGIC 0x74726976     // "virt"
 #define VENDOR_ID 0x4b49564b // "KVIK"
 #define VERSION 2
-#define REGISTER_BYTES 4 // every register but the configuration space's
+#define REGISTER_BYTES 4  // every register but the configuration space's
 #define NO_SHM UINT32_MAX // length and address of a region that there is not (4.2.2)
 
 struct virtio_mmio {

@@ -78,8 +78,8 @@ static void *translate_part(struct memory *mem, uint64_t gpa, uint64_t len, uint
 static int translate_rings(struct virtqueue *vq, struct memory *mem)
 {
 	vq->desc = translate_part(mem, vq->desc_gpa, ring_desc_bytes(vq->size), RING_DESC_ALIGN);
-	vq->avail = translate_part(mem, vq->avail_gpa, ring_avail_bytes(vq->size),
-				   RING_AVAIL_ALIGN);
+	vq->avail =
+		translate_part(mem, vq->avail_gpa, ring_avail_bytes(vq->size), RING_AVAIL_ALIGN);
 	vq->used = translate_part(mem, vq->used_gpa, ring_used_bytes(vq->size), RING_USED_ALIGN);
 	return vq->desc && vq->avail && vq->used ? 0 : -EINVAL;
 }

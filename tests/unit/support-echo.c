@@ -91,7 +91,8 @@ void echo_guest_init(struct echo_guest *e, const struct virtio_ops *ops, bool ow
 	assert_non_null(e->echo);
 	e->echo->freed = &e->freed;
 	assert_int_equal(virtio_init(&e->echo->vdev, ops, "echo0", &e->guest.memory,
-				     own_loop ? NULL : &e->guest.loop), 0);
+				     own_loop ? NULL : &e->guest.loop),
+			 0);
 	for (unsigned i = 0; i < ECHO_CONFIG_BYTES; i++)
 		e->echo->config[i] = 0x10 + i;
 	guest_attach(&e->guest, &e->echo->vdev);

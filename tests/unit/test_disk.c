@@ -496,7 +496,8 @@ static void test_completion_by_the_loop(void **state)
 
 	open_disk(f);
 	for (unsigned i = 1; i <= 20; i++) {
-		stopper.result.request = (struct disk_request){ .op = DISK_FLUSH, .done = stop_loop };
+		stopper.result.request =
+			(struct disk_request){ .op = DISK_FLUSH, .done = stop_loop };
 		disk_submit(f->disk, &stopper.result.request);
 		disk_kick(f->disk);
 		loop_run(&f->loop);
@@ -540,15 +541,13 @@ static void test_submit_from_done(void **state)
 static void test_ranges_beyond_the_end(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { uint64_t offset, len; } bad[] = {
-		{ DISK_BYTES, 512 },
-		{ DISK_BYTES - 512, 1024 },
-		{ 0, DISK_BYTES + 512 },
-		{ UINT64_MAX - 511, 512 },
-		{ UINT64_MAX - 511, 1024 },
-		{ 1ULL << 63, 512 },
-		{ 512, UINT64_MAX - 511 },
-		{ 0, 0 },
+	static const struct {
+		uint64_t offset, len;
+	} bad[] = {
+		{ DISK_BYTES, 512 },        { DISK_BYTES - 512, 1024 },
+		{ 0, DISK_BYTES + 512 },    { UINT64_MAX - 511, 512 },
+		{ UINT64_MAX - 511, 1024 }, { 1ULL << 63, 512 },
+		{ 512, UINT64_MAX - 511 },  { 0, 0 },
 	};
 	static const enum disk_op ops[] = { DISK_READ, DISK_WRITE, DISK_DISCARD,
 					    DISK_WRITE_ZEROES };

@@ -84,7 +84,9 @@ static int bounce(struct fixture *f, enum disk_op op, uint64_t offset, void *dat
 
 // Where parts begin and end: in blocks of 512, 4096 and 64 KiB, and around the 256 KiB
 // that are done at a time.
-static const struct { uint64_t offset, len; } parts[] = {
+static const struct {
+	uint64_t offset, len;
+} parts[] = {
 	{ 0, 512 },
 	{ 512, 512 },
 	{ 3584, 1024 },
@@ -111,8 +113,8 @@ static void test_writes(void **state)
 		for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
 			uint8_t *data = f->data + i;
 
-			assert_int_equal(bounce(f, DISK_WRITE, parts[i].offset, data,
-						parts[i].len), 0);
+			assert_int_equal(bounce(f, DISK_WRITE, parts[i].offset, data, parts[i].len),
+					 0);
 			memcpy(f->content + parts[i].offset, data, parts[i].len);
 			check_file(f);
 		}
@@ -128,7 +130,8 @@ static void test_reads(void **state)
 		for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
 			memset(f->data, 0, FILE_BYTES);
 			assert_int_equal(bounce(f, DISK_READ, parts[i].offset, f->data + 1,
-						parts[i].len), 0);
+						parts[i].len),
+					 0);
 			assert_memory_equal(f->data + 1, f->content + parts[i].offset,
 					    parts[i].len);
 		}
@@ -209,12 +212,9 @@ static void test_when_it_is_needed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOUNCE_TEST(test_writes),
-		BOUNCE_TEST(test_reads),
-		BOUNCE_TEST(test_zeroes),
-		BOUNCE_TEST(test_file_became_shorter),
-		BOUNCE_TEST(test_host_error),
-		BOUNCE_TEST(test_when_it_is_needed),
+		BOUNCE_TEST(test_writes),     BOUNCE_TEST(test_reads),
+		BOUNCE_TEST(test_zeroes),     BOUNCE_TEST(test_file_became_shorter),
+		BOUNCE_TEST(test_host_error), BOUNCE_TEST(test_when_it_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,13 +13,13 @@
 #include <cmocka.h>
 
 // "abc", nothing, "defgh", "i"
-#define VECTOR(name, text)                                         \
-	char text[] = "abcdefghi";                                 \
-	const struct iovec name[] = {                              \
-		{ .iov_base = text, .iov_len = 3 },                \
-		{ .iov_base = text + 3, .iov_len = 0 },            \
-		{ .iov_base = text + 3, .iov_len = 5 },            \
-		{ .iov_base = text + 8, .iov_len = 1 },            \
+#define VECTOR(name, text)                              \
+	char text[] = "abcdefghi";                      \
+	const struct iovec name[] = {                   \
+		{ .iov_base = text, .iov_len = 3 },     \
+		{ .iov_base = text + 3, .iov_len = 0 }, \
+		{ .iov_base = text + 3, .iov_len = 5 }, \
+		{ .iov_base = text + 8, .iov_len = 1 }, \
 	}
 
 static void test_total(void **state)

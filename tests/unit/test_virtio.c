@@ -164,8 +164,8 @@ static void try_bad_queue(struct echo_guest *e, uint64_t reg, uint32_t value)
 static void test_bad_queues(void **state)
 {
 	struct echo_guest *e = *state;
-	static const uint32_t bad_sizes[] = { 0, 3, 65535, 65536, 2 * ECHO_QUEUE_MAX, 0x80000000,
-					      0x10008 };
+	static const uint32_t bad_sizes[] = { 0,          3,      65535, 65536, 2 * ECHO_QUEUE_MAX,
+					      0x80000000, 0x10008 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad_sizes); i++)
 		try_bad_queue(e, MMIO_QUEUE_NUM, bad_sizes[i]);

@@ -48,8 +48,8 @@ struct disk {
 	uint8_t data[DISK_BYTES];
 	struct disk_events events;
 	// The test's wishes.
-	atomic_int error;    // for each request that reaches the disk
-	atomic_bool hold;    // keep requests in flight until the disk is drained
+	atomic_int error; // for each request that reaches the disk
+	atomic_bool hold; // keep requests in flight until the disk is drained
 	atomic_int attach_result;
 	// What came.
 	struct disk_request *first, **last;
@@ -341,15 +341,15 @@ static void test_config(void **state)
 	assert_int_equal(guest_read_config(g, 0, 8), SECTORS);
 	assert_int_equal(guest_read_config(g, 0, 4), SECTORS);
 	assert_int_equal(guest_read_config(g, 4, 4), 0);
-	assert_int_equal(guest_read_config(g, 12, 4), 126);  // seg_max
-	assert_int_equal(guest_read_config(g, 20, 4), 512);  // blk_size
-	assert_int_equal(guest_read_config(g, 24, 1), 3);    // physical_block_exp
-	assert_int_equal(guest_read_config(g, 25, 1), 0);    // alignment_offset
-	assert_int_equal(guest_read_config(g, 26, 2), 8);    // min_io_size
-	assert_int_equal(guest_read_config(g, 28, 4), 128);  // opt_io_size
+	assert_int_equal(guest_read_config(g, 12, 4), 126);     // seg_max
+	assert_int_equal(guest_read_config(g, 20, 4), 512);     // blk_size
+	assert_int_equal(guest_read_config(g, 24, 1), 3);       // physical_block_exp
+	assert_int_equal(guest_read_config(g, 25, 1), 0);       // alignment_offset
+	assert_int_equal(guest_read_config(g, 26, 2), 8);       // min_io_size
+	assert_int_equal(guest_read_config(g, 28, 4), 128);     // opt_io_size
 	assert_int_equal(guest_read_config(g, 36, 4), 1 << 21); // max_discard_sectors
 	assert_int_equal(guest_read_config(g, 40, 4), 1);
-	assert_int_equal(guest_read_config(g, 44, 4), 8); // discard_sector_alignment
+	assert_int_equal(guest_read_config(g, 44, 4), 8);       // discard_sector_alignment
 	assert_int_equal(guest_read_config(g, 48, 4), 1 << 19); // max_write_zeroes_sectors
 	assert_int_equal(guest_read_config(g, 52, 4), 1);
 	assert_int_equal(guest_read_config(g, 56, 1), 1); // write_zeroes_may_unmap
@@ -442,8 +442,9 @@ static void test_bad_ranges(void **state)
 {
 	struct fixture *f = *state;
 	static const struct range beyond[] = {
-		{ SECTORS, 1, 0 }, { SECTORS - 1, 2, 0 }, { UINT64_MAX, 1, 0 },
-		{ 1ULL << 55, 1, 0 }, { 0, UINT32_MAX, 0 }, { 0, (1 << 21) + 1, 0 }, { 0, 0, 0 },
+		{ SECTORS, 1, 0 },    { SECTORS - 1, 2, 0 }, { UINT64_MAX, 1, 0 },
+		{ 1ULL << 55, 1, 0 }, { 0, UINT32_MAX, 0 },  { 0, (1 << 21) + 1, 0 },
+		{ 0, 0, 0 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(beyond); i++) {
@@ -486,16 +487,20 @@ static void test_ranges_not_negotiated(void **state)
 static void test_sectors_beyond_the_end(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { uint64_t sector; uint32_t len; } bad[] = {
-		{ UINT64_MAX, 512 },  { 1ULL << 55, 512 }, { SECTORS - 1, 1024 },
-		{ SECTORS, 512 },     { UINT64_MAX - 1, 1024 }, { 1ULL << 63, 512 },
+	static const struct {
+		uint64_t sector;
+		uint32_t len;
+	} bad[] = {
+		{ UINT64_MAX, 512 },       { 1ULL << 55, 512 },      { SECTORS - 1, 1024 },
+		{ SECTORS, 512 },          { UINT64_MAX - 1, 1024 }, { 1ULL << 63, 512 },
 		{ (1ULL << 55) - 1, 512 }, { 0, DISK_BYTES + 512 },
 	};
 	uint32_t used_bytes;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(transfer(f, T_OUT, bad[i].sector, bad[i].len, NULL), S_IOERR);
-		assert_int_equal(transfer(f, T_IN, bad[i].sector, bad[i].len, &used_bytes), S_IOERR);
+		assert_int_equal(transfer(f, T_IN, bad[i].sector, bad[i].len, &used_bytes),
+				 S_IOERR);
 		assert_int_equal(used_bytes, 0); // nothing was filled from the start
 	}
 	assert_int_equal(f->disk->submitted[DISK_WRITE], 0);

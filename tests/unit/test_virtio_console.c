@@ -25,7 +25,7 @@ struct term {
 	const struct term_frontend *frontend;
 	bool is_tty;
 	unsigned columns, rows;
-	size_t room;    // how much term_write() takes
+	size_t room; // how much term_write() takes
 	size_t written;
 	uint8_t output[65536];
 	unsigned input_ready_calls;
@@ -83,7 +83,8 @@ static void set_up(struct fixture *f, bool is_tty, uint64_t features)
 	f->term->rows = 25;
 	guest_init(&f->guest);
 	assert_int_equal(virtio_console_create(&vdev, "console", &f->guest.memory, &f->guest.loop,
-					       f->term), 0);
+					       f->term),
+			 0);
 	guest_attach(&f->guest, vdev);
 	guest_start(&f->guest, features, f->q, 2, QUEUE_SIZE);
 	guest_sync(&f->guest);
@@ -476,8 +477,7 @@ static void test_output_with_nothing_to_write(void **state)
 }
 
 #define CONSOLE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BOTH_WAYS(f) \
-	CONSOLE_TEST(f), cmocka_unit_test_setup_teardown(f, setup_event_idx, teardown)
+#define BOTH_WAYS(f) CONSOLE_TEST(f), cmocka_unit_test_setup_teardown(f, setup_event_idx, teardown)
 
 int main(void)
 {

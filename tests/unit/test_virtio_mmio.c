@@ -114,12 +114,13 @@ static void test_register_widths(void **state)
 		for (uint64_t reg = 0; reg < MMIO_CONFIG; reg++) {
 			uint64_t data = UINT64_MAX;
 
-			assert_int_equal(bus_read(&e->guest.bus, GUEST_MMIO_GPA + reg, &data,
-						  widths[i]), 0);
+			assert_int_equal(
+				bus_read(&e->guest.bus, GUEST_MMIO_GPA + reg, &data, widths[i]), 0);
 			assert_int_equal(data & 0xff, 0);
 			data = 0; // would reset, if the status register took it
 			assert_int_equal(bus_write(&e->guest.bus, GUEST_MMIO_GPA + reg, &data,
-						   widths[i]), 0);
+						   widths[i]),
+					 0);
 		}
 	}
 	assert_int_equal(status(e), GUEST_DRIVER_OK);
@@ -143,10 +144,11 @@ static void test_unknown_registers(void **state)
 {
 	struct echo_guest *e = *state;
 	static const uint32_t known[] = {
-		MMIO_MAGIC, MMIO_VERSION, MMIO_DEVICE_ID, MMIO_VENDOR_ID, MMIO_DEVICE_FEATURES,
-		MMIO_QUEUE_NUM_MAX, MMIO_QUEUE_READY, MMIO_INTERRUPT_STATUS, MMIO_STATUS,
-		MMIO_SHM_LEN, MMIO_SHM_LEN + 4, MMIO_SHM_BASE, MMIO_SHM_BASE + 4,
-		MMIO_CONFIG_GENERATION,
+		MMIO_MAGIC,        MMIO_VERSION,           MMIO_DEVICE_ID,
+		MMIO_VENDOR_ID,    MMIO_DEVICE_FEATURES,   MMIO_QUEUE_NUM_MAX,
+		MMIO_QUEUE_READY,  MMIO_INTERRUPT_STATUS,  MMIO_STATUS,
+		MMIO_SHM_LEN,      MMIO_SHM_LEN + 4,       MMIO_SHM_BASE,
+		MMIO_SHM_BASE + 4, MMIO_CONFIG_GENERATION,
 	};
 
 	for (uint32_t reg = 0; reg < MMIO_CONFIG; reg += 4) {
@@ -228,11 +230,15 @@ static void test_device_tree(void **state)
 	assert_int_equal(write(fd, blob, sizeof(blob)), sizeof(blob));
 	close(fd);
 	if (system("dtc --version >/dev/null 2>&1") == 0) {
-		snprintf(command, sizeof(command), "test -z \"$(dtc -I dtb -O dts -o /dev/null %s "
-			 "2>&1)\"", path);
+		snprintf(command, sizeof(command),
+			 "test -z \"$(dtc -I dtb -O dts -o /dev/null %s "
+			 "2>&1)\"",
+			 path);
 		assert_int_equal(system(command), 0);
-		snprintf(command, sizeof(command), "dtc -qI dtb -O dts %s | "
-			 "grep -q 'virtio_mmio@10001000 {'", path);
+		snprintf(command, sizeof(command),
+			 "dtc -qI dtb -O dts %s | "
+			 "grep -q 'virtio_mmio@10001000 {'",
+			 path);
 		assert_int_equal(system(command), 0);
 	}
 	unlink(path);

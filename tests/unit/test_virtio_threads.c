@@ -227,7 +227,7 @@ struct request {
 struct blk_driver {
 	struct driver d;
 	struct request requests[RING_SIZE / 4];
-	uint8_t version[BLOCKS];    // what each block holds
+	uint8_t version[BLOCKS]; // what each block holds
 	bool block_busy[BLOCKS];
 	unsigned seed;
 };
@@ -251,7 +251,10 @@ static uint8_t *slot_data(struct blk_driver *b, unsigned slot)
 static void submit_block(struct blk_driver *b, unsigned slot)
 {
 	struct request *r = &b->requests[slot];
-	struct { uint32_t type, reserved; uint64_t sector; } header = { 0 };
+	struct {
+		uint32_t type, reserved;
+		uint64_t sector;
+	} header = { 0 };
 	unsigned desc = 4 * slot;
 	uint16_t direction;
 
@@ -359,10 +362,8 @@ static void test_blk_direct(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_event_idx),
-		cmocka_unit_test(test_resets),
-		cmocka_unit_test(test_blk),
+		cmocka_unit_test(test_flags),      cmocka_unit_test(test_event_idx),
+		cmocka_unit_test(test_resets),     cmocka_unit_test(test_blk),
 		cmocka_unit_test(test_blk_direct),
 	};
 

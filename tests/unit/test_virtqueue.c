@@ -254,8 +254,9 @@ static void test_interrupt_event(void **state)
 
 	restart(f, VIRTIO_F_EVENT_IDX, SIZE);
 	used_event = ring_used_event(f->q.avail, SIZE);
-	*used_event = 2; // when the third is used
-	f->q.avail->flags = RING_AVAIL_NO_INTERRUPT; // means nothing now
+	// When the third is used; the flag means nothing now.
+	*used_event = 2;
+	f->q.avail->flags = RING_AVAIL_NO_INTERRUPT;
 	use_one(f);
 	use_one(f);
 	assert_false(virtqueue_should_interrupt(&f->vq));
@@ -334,8 +335,13 @@ static void test_ring_addresses(void **state)
 	struct fixture *f = *state;
 	uint64_t gpa = GUEST_RING_GPA;
 	uint64_t bad[] = {
-		0, GUEST_RAM_GPA - 16, RAM_END - 16, RAM_END, GUEST_MMIO_GPA,
-		UINT64_MAX - 15, 0xfffffffffffff000,
+		0,
+		GUEST_RAM_GPA - 16,
+		RAM_END - 16,
+		RAM_END,
+		GUEST_MMIO_GPA,
+		UINT64_MAX - 15,
+		0xfffffffffffff000,
 	};
 
 	assert_int_equal(try_start(f, SIZE, gpa + 8, gpa, gpa), -EINVAL);
@@ -447,7 +453,10 @@ static void test_more_in_flight_than_descriptors(void **state)
 static void test_buffer_addresses(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { uint64_t gpa; uint32_t len; } bad[] = {
+	static const struct {
+		uint64_t gpa;
+		uint32_t len;
+	} bad[] = {
 		{ 0xfffffffffffff000, 0x2000 }, // wraps
 		{ UINT64_MAX, 1 },
 		{ UINT64_MAX, 2 },
