@@ -490,26 +490,29 @@ static void test_strangers(void **state)
 	assert_bad(make_file(1 << 20));
 }
 
+// Of CPU time: the machine may be busy with other things.
 static double seconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-// A gigabyte of zeroes, packed.
+// Enough zeroes for the bound on the ratio; a gigabyte would go no further.
+#define BOMB_MIB 40
+
 static struct file gzip_bomb(void)
 {
-	struct file file = make_file(2 * MIB);
+	struct file file = make_file(MIB);
 	uint8_t *zeroes = calloc(1, MIB);
 	z_stream stream = { .next_out = file.data, .avail_out = file.size };
 
 	assert_int_equal(deflateInit2(&stream, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_RLE), Z_OK);
-	for (unsigned i = 0; i < 64; i++) { // enough for the bound on the ratio
+	for (unsigned i = 1; i <= BOMB_MIB; i++) {
 		stream.next_in = zeroes;
 		stream.avail_in = MIB;
-		assert_int_equal(deflate(&stream, i == 63 ? Z_FINISH : Z_NO_FLUSH) < 0, 0);
+		assert_true(deflate(&stream, i == BOMB_MIB ? Z_FINISH : Z_NO_FLUSH) >= 0);
 	}
 	file.size = stream.total_out;
 	deflateEnd(&stream);
@@ -517,18 +520,31 @@ static struct file gzip_bomb(void)
 	return file;
 }
 
+static struct file copy(struct file file)
+{
+	struct file same = make_file(file.size);
+
+	memcpy(same.data, file.data, file.size);
+	return same;
+}
+
 static void test_bombs(void **state)
 {
-	double start = seconds();
 	struct file bomb = gzip_bomb();
-	struct file plain = make_file(64 * MIB);
+	struct file bombs[] = {
+		copy(bomb),
+		zstd(make_file(BOMB_MIB * MIB)),
+		zboot(copy(bomb), "gzip"),
+		gzip(copy(bomb)),
+	};
 
-	assert_bad(bomb);
-	assert_bad(zstd(plain));
-	assert_bad(zboot(gzip_bomb(), "gzip"));
-	assert_bad(gzip(gzip_bomb()));
-	// Generously: making them takes longer than refusing them.
-	assert_true(seconds() - start < 20);
+	free(bomb.data);
+	for (unsigned i = 0; i < ARRAY_SIZE(bombs); i++) {
+		double start = seconds();
+
+		assert_bad(bombs[i]);
+		assert_true(seconds() - start < 1);
+	}
 }
 
 // Many zeroes are no bomb by themselves.
