@@ -414,14 +414,15 @@ static void blk_config_read(struct virtio_device *vdev, uint32_t offset, void *d
 static void fill_config(struct virtio_blk *blk)
 {
 	const struct disk_info *info = disk_info(blk->disk);
-	uint32_t physical_blocks = info->physical_block_bytes / info->block_bytes;
+	uint32_t physical_blocks = MAX(info->physical_block_bytes / info->block_bytes, 1u);
+	uint16_t min_io_blocks = MIN(physical_blocks, (uint32_t)UINT16_MAX);
 
 	blk->config = (struct blk_config){
 		.capacity_sectors = info->size_bytes / SECTOR_BYTES,
 		.seg_max = SEG_MAX,
 		.blk_size = info->block_bytes,
-		.physical_block_exp = __builtin_ctz(MAX(physical_blocks, 1u)),
-		.min_io_blocks = MIN(physical_blocks, (uint32_t)UINT16_MAX),
+		.physical_block_exp = __builtin_ctz(physical_blocks),
+		.min_io_blocks = min_io_blocks,
 		.opt_io_blocks = info->optimal_io_bytes / info->block_bytes,
 		.num_queues = 1,
 		.max_discard_sectors = MAX_DISCARD_SECTORS,

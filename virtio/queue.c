@@ -134,19 +134,23 @@ struct table {
 // is not read again. An indirect table may lie at any address (2.7.5.3).
 static struct ring_desc copy_desc(const struct ring_desc *desc)
 {
-	struct ring_desc copy;
+	union {
+		struct ring_desc desc;
+		uint64_t words[2];
+		uint8_t bytes[16];
+	} copy;
+	const uint64_t *words = (const uint64_t *)desc;
+	const uint8_t *bytes = (const uint8_t *)desc;
 
+	static_assert(sizeof(copy) == sizeof(*desc), "the copy is a descriptor");
 	if ((uintptr_t)desc % sizeof(uint64_t) == 0) {
-		uint64_t *to = (uint64_t *)&copy;
-
-		to[0] = __atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED);
-		to[1] = __atomic_load_n((const uint64_t *)desc + 1, __ATOMIC_RELAXED);
+		for (unsigned i = 0; i < ARRAY_SIZE(copy.words); i++)
+			copy.words[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 	} else {
-		for (size_t i = 0; i < sizeof(copy); i++)
-			((uint8_t *)&copy)[i] =
-				__atomic_load_n((const uint8_t *)desc + i, __ATOMIC_RELAXED);
+		for (unsigned i = 0; i < ARRAY_SIZE(copy.bytes); i++)
+			copy.bytes[i] = __atomic_load_n(&bytes[i], __ATOMIC_RELAXED);
 	}
-	return copy;
+	return copy.desc;
 }
 
 // 2.7.5.3; returns what is wrong, or NULL.

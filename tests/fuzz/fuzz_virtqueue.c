@@ -33,7 +33,7 @@ static void check_buffer(const struct iovec *iov, uint64_t gpa)
 {
 	const uint8_t *data = iov->iov_base;
 
-	require(iov->iov_len);
+	require(data && iov->iov_len);
 	require(memory_ptr(&memory, gpa, iov->iov_len) == data);
 	byte_sum += data[0] + data[iov->iov_len - 1];
 }

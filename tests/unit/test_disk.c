@@ -18,7 +18,7 @@ static void test_info(void **state)
 	assert_true(info->physical_block_bytes >= 512);
 	assert_false(info->read_only);
 	assert_int_equal(strlen(info->id), 20);
-	strcpy(id, info->id);
+	memcpy(id, info->id, sizeof(id));
 	close_disk(f);
 	open_config(f, (struct disk_config){ .path = f->path, .read_only = true });
 	assert_true(disk_info(f->disk)->read_only);
