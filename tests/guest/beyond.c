@@ -218,6 +218,31 @@ static void straddling(void)
 	print("sepc %x\n", this_hart()->trap.sepc);
 }
 
+// A misaligned access from RAM's page into a page of nowhere.
+static void half_nowhere(void)
+{
+	page_map(root, VA, (uint64_t)target, 0, PTE_RW);
+	page_map(root, VA + PAGE, NOWHERE, 0, PTE_RW);
+	target[511] = 0x55;
+	sfence_vma();
+	catch_traps();
+	__asm__ volatile("ld x0, 0(%0)" :: "r"(VA + PAGE - 4) : "memory");
+	catch_end();
+	show_trap("load half nowhere");
+	catch_traps();
+	__asm__ volatile("sd %0, 0(%1)" :: "r"(~0UL), "r"(VA + PAGE - 4) : "memory");
+	catch_end();
+	show_trap("store half nowhere");
+	print("memory %x\n", target[511]);
+	page_map(root, VA, NOWHERE, 0, PTE_RW);
+	page_map(root, VA + PAGE, (uint64_t)target, 0, PTE_RW);
+	sfence_vma();
+	catch_traps();
+	__asm__ volatile("ld x0, 0(%0)" :: "r"(VA + PAGE - 4) : "memory");
+	catch_end();
+	show_trap("load of the other half");
+}
+
 #define STIP (1UL << IRQ_TIMER)
 #define stimecmp "0x14d"
 
@@ -296,6 +321,7 @@ int main(void)
 	entries();
 	table_nowhere();
 	straddling();
+	half_nowhere();
 	timer();
 	registers();
 	user_mode();

@@ -177,6 +177,20 @@ static void remote_sfence(unsigned index)
 	report("remote sfence.vma", index);
 }
 
+// A fence that names only the caller does its own.
+static void fence_itself(unsigned index)
+{
+	if (index == 0) {
+		for (uint64_t v = 0; v < 20; v++) {
+			*page[v & 1] = v & 1;
+			*(volatile pte_t *)pte = pte_make((uint64_t)page[v & 1], PTE_RW);
+			sbi_call(SBI_RFENCE, 1, hart_mask(0), 0, VA, PAGE, 0);
+			count_wrong(*(volatile uint64_t *)VA != (v & 1));
+		}
+	}
+	report("fence of itself", index);
+}
+
 // A page becomes read-only under harts that write it: after the fence nothing
 // changes; before it they fault or do not.
 static void remote_protect(unsigned index)
@@ -240,6 +254,7 @@ static void all(unsigned index)
 	page_use(root);
 	remote_fence_i(index);
 	remote_sfence(index);
+	fence_itself(index);
 	remote_protect(index);
 	remote_atomics(index);
 	page_use(NULL);

@@ -69,36 +69,74 @@ static void fence_by(unsigned way, uint64_t va, uint64_t asid)
 
 #define WAYS 7
 
-static void changes(uint64_t asid)
+// With PTE_U for @user: read and written by S mode with SUM.
+static void changes(uint64_t asid, uint64_t user)
 {
-	pte_t *pte = page_map(root, VA, (uint64_t)page[0], 0, PTE_RW);
+	pte_t *pte = page_map(root, VA, 0, 0, 0);
 
 	csr_write("satp", page_satp(root, asid));
 	sfence_vma();
 	for (unsigned way = 0; way < WAYS; way++) {
-		set_pte(pte, to_page(0, PTE_RW));
+		set_pte(pte, to_page(0, PTE_RW | user));
 		fence_by(way, VA, asid);
+		*page[0] = *page[1] = 0;
 		write_at(VA, 10);
-		set_pte(pte, to_page(1, PTE_RW));
+		set_pte(pte, to_page(1, PTE_RW | user));
 		fence_by(way, VA, asid);
 		print("asid %d way %d: moved %x", asid, (uint64_t)way, read_at(VA));
-		set_pte(pte, to_page(1, PTE_V | PTE_R | PTE_A));
+		write_at(VA, 12);
+		print(" %x %x", *page[0], *page[1]);
+		set_pte(pte, to_page(1, PTE_V | PTE_R | PTE_A | user));
 		fence_by(way, VA, asid);
 		print(" read-only %x %x", try_read(VA), try_write(VA));
-		set_pte(pte, to_page(1, PTE_RW & ~PTE_V));
+		set_pte(pte, to_page(1, (PTE_RW & ~PTE_V) | user));
 		fence_by(way, VA, asid);
 		print(" gone %x %x", try_read(VA), try_write(VA));
-		set_pte(pte, to_page(1, PTE_RW & ~(PTE_A | PTE_D)));
+		set_pte(pte, to_page(1, (PTE_RW & ~(PTE_A | PTE_D)) | user));
 		fence_by(way, VA, asid);
 		read_at(VA);
 		print(" read: %x", *(volatile pte_t *)pte & 0xff);
 		write_at(VA, 0x11);
 		print(" written: %x", *(volatile pte_t *)pte & 0xff);
-		set_pte(pte, to_page(1, PTE_RW & ~PTE_D));
+		set_pte(pte, to_page(1, (PTE_RW & ~PTE_D) | user));
 		fence_by(way, VA, asid);
 		write_at(VA, 0x11);
 		print(" again: %x\n", *(volatile pte_t *)pte & 0xff);
 	}
+}
+
+// The same in U mode: a page of code that reads and writes a page of data, and both
+// move.
+static void user_changes(void)
+{
+	static const uint16_t code[2][4] = {
+		{ 0x610c, 0xe510, 0x4685, 0x9002 }, // ld a1, (a0); sd a2, 8(a0); li a3, 1; ebreak
+		{ 0x610c, 0xe510, 0x4689, 0x9002 }, // with li a3, 2
+	};
+	struct frame *f = &this_hart()->frame;
+	uint64_t wrong = 0;
+	void *copies[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		copies[i] = page_alloc();
+		memcpy(copies[i], code[i], sizeof(code[i]));
+		*page[i] = 100 + i;
+	}
+	fence_i();
+	for (unsigned i = 0; i < 8 * WAYS; i++) {
+		unsigned way = i % WAYS, data = i / WAYS & 1, text = i / WAYS >> 1 & 1;
+
+		page_map(root, VA, (uint64_t)page[data], 0, PTE_RW | PTE_U);
+		page_map(root, VA + PAGE, (uint64_t)copies[text], 0, PTE_RWX | PTE_U);
+		fence_by(way, VA, 0);
+		fence_by(way, VA + PAGE, 0);
+		f->x[10] = VA;
+		f->x[12] = i;
+		run_at(VA + PAGE, SSTATUS_FS);
+		wrong += f->scause != CAUSE_BREAKPOINT || f->x[11] != 100 + data;
+		wrong += page[data][1] != i || f->x[13] != 1 + text;
+	}
+	print("user: %d wrong\n", wrong);
 }
 
 // Without a fence the old or the new entry may be used; once the new one was seen
@@ -187,6 +225,42 @@ static void superpage(void)
 	sfence_vma();
 }
 
+// Each address space's stores reach its own page.
+static void asid_writes(void)
+{
+	uint64_t wrong = 0;
+
+	for (unsigned i = 0; i < 50; i++) {
+		csr_write("satp", page_satp(root, 1 + i % 7));
+		write_at(VA + 8, i);
+		csr_write("satp", page_satp(other_root, 1001 + i % 13));
+		write_at(VA + 8, i + 1000);
+		wrong += page[0][1] != i || page[1][1] != i + 1000;
+	}
+	print("asids, stores: %d wrong\n", wrong);
+}
+
+// Each address space runs its own code.
+static void asid_code(void)
+{
+	uint32_t *mine = page_alloc(), *other = page_alloc();
+	uint64_t (*run)(void) = (uint64_t (*)(void))(VA + PAGE), wrong = 0;
+
+	mine[0] = 0x80824505; // c.li a0, 1; c.jr ra
+	other[0] = 0x80824509;
+	page_map(root, VA + PAGE, (uint64_t)mine, 0, PTE_RWX);
+	page_map(other_root, VA + PAGE, (uint64_t)other, 0, PTE_RWX);
+	sfence_vma();
+	fence_i();
+	for (unsigned i = 0; i < 50; i++) {
+		csr_write("satp", page_satp(root, 1 + i % 3));
+		wrong += run() != 1;
+		csr_write("satp", page_satp(other_root, 1001 + i % 3));
+		wrong += run() != 2;
+	}
+	print("asids, code: %d wrong\n", wrong);
+}
+
 // Address spaces with ASIDs of their own need no fence when switching.
 static void asids(void)
 {
@@ -206,6 +280,8 @@ static void asids(void)
 		wrong += read_at(VA) != 200;
 	}
 	print("asids: %d wrong\n", (uint64_t)wrong);
+	asid_writes();
+	asid_code();
 	csr_write("satp", page_satp(root, 5));
 	set_pte(other, to_page(2, PTE_RW));
 	for (unsigned i = 0; i < 13; i++)
@@ -344,10 +420,14 @@ int main(void)
 	for (unsigned i = 0; i < 4; i++)
 		page[i] = page_alloc();
 	page_use(root);
-	changes(0);
-	changes(0xffff);
+	changes(0, 0);
+	changes(0xffff, 0);
+	csr_set("sstatus", SSTATUS_SUM);
+	changes(7, PTE_U);
+	csr_clear("sstatus", SSTATUS_SUM);
 	csr_write("satp", page_satp(root, 0));
 	sfence_vma();
+	user_changes();
 	unfenced();
 	superpage();
 	asids();
