@@ -48,6 +48,10 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // that ends in the remedy; "%m" in its @fmt puts it where it belongs.
 int fail(int errnum, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int fail_msg(int errnum, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#ifdef __clang_analyzer__ // else it thinks that these could return 0
+#define fail(errnum, ...) (fail(errnum, __VA_ARGS__), -1)
+#define fail_msg(errnum, ...) (fail_msg(errnum, __VA_ARGS__), -1)
+#endif
 
 // Lets a guest-triggered message through at most 5 times in 10 seconds;
 // zero-initialise. The first message after a suppressed run says how many were.
