@@ -44,8 +44,10 @@ static bool has_param(const char *params, const char *key)
 
 static void add_defaults(struct line *line, const struct vm_config *config)
 {
-	// panic=-1: restart at once, so that a panic ends or resets the VM.
-	add(line, "console=%s panic=-1", config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0");
+	// earlycon: a kernel that dies before its console is up says why, too (the port
+	// is that of stdout-path). panic=-1: restart at once, so that a panic ends the VM.
+	add(line, "console=%s earlycon panic=-1",
+	    config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0");
 	if (config->disk_count && !config->initrd_path && !has_param(config->params, "root="))
 		add(line, " root=/dev/vda %s", config->disks[0].read_only ? "ro" : "rw");
 }

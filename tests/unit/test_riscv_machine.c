@@ -242,26 +242,26 @@ static void test_bootargs(void **state)
 	struct disk_config disk = { .path = "x" };
 	struct vm_config config = { .console = CONSOLE_SERIAL };
 
-	assert_bootargs(&config, "console=ttyS0 panic=-1");
+	assert_bootargs(&config, "console=ttyS0 earlycon panic=-1");
 	config.console = CONSOLE_VIRTIO;
-	assert_bootargs(&config, "console=hvc0 panic=-1");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1");
 	config.params = "quiet panic=5";
-	assert_bootargs(&config, "console=hvc0 panic=-1 quiet panic=5");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 quiet panic=5");
 	config.params = NULL;
 	config.disks = &disk;
 	config.disk_count = 1;
-	assert_bootargs(&config, "console=hvc0 panic=-1 root=/dev/vda rw");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda rw");
 	disk.read_only = true;
-	assert_bootargs(&config, "console=hvc0 panic=-1 root=/dev/vda ro");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda ro");
 	config.params = "root=/dev/vdb";
-	assert_bootargs(&config, "console=hvc0 panic=-1 root=/dev/vdb");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vdb");
 	config.params = "quiet root=LABEL=x";
-	assert_bootargs(&config, "console=hvc0 panic=-1 quiet root=LABEL=x");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 quiet root=LABEL=x");
 	config.params = "nfsroot=1 rootflags=2";
-	assert_bootargs(&config, "console=hvc0 panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
 	config.params = "";
 	config.initrd_path = "initrd";
-	assert_bootargs(&config, "console=hvc0 panic=-1");
+	assert_bootargs(&config, "console=hvc0 earlycon panic=-1");
 }
 
 static void test_bootargs_without_defaults(void **state)
@@ -476,7 +476,7 @@ static void test_tree_of_a_machine(void **state)
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
 	fdt = loaded_fdt(f);
 
-	assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 panic=-1 quiet");
+	assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 earlycon panic=-1 quiet");
 	assert_null(fdt_getprop(fdt, node_at(fdt, "/chosen"), "linux,initrd-start", NULL));
 	assert_text(fdt, "/aliases", "serial0", "/soc/serial@10000000");
 	assert_int_equal(fdt64_ld(property(fdt, "/memory@80000000", "reg", 16)), RAM);
