@@ -3,7 +3,7 @@
 # Power off, reboot and the ways to die end as the manual page says.
 . "$(dirname "$0")/lib.sh"
 
-plan 13
+plan 15
 use_modules virtio_mmio virtio_blk -- "$("$files" path busybox):bin/false"
 
 guest 'poweroff -f'
@@ -29,8 +29,13 @@ ok "--no-reboot: after one boot" prints_times 1 '^init reached$'
 guest 'echo c >/proc/sysrq-trigger'
 ok "a crash ends with status 255" ended_with 255
 ok "the reason is reported" reports 'died: Kernel panic'
-ok "with the last console lines" reports '\| .*sysrq: Trigger a crash'
+ok "with the last console lines" reports '\| .*do_trap_ecall_u'
 
 guest '' --params 'rdinit=/bin/false'
 ok "init's end is a panic: status 255" ended_with 255
 ok "with the last console lines" reports '\| .*Attempted to kill init'
+
+# More arguments than a kernel takes: it panics before its console is up.
+guest '' --params "-- $(seq -s ' ' 1 40)"
+ok "a panic before the console is up: status 255" ended_with 255
+ok "with its reason" reports 'died: Kernel panic - not syncing: Too many boot init vars'
