@@ -171,8 +171,12 @@ int main(void)
 		if (op->run) {
 			run_all(op, op->run);
 		} else {
-			for (unsigned rm = 0; rm < 5; rm++)
+			for (unsigned rm = 0; rm < 5; rm++) {
+				csr_write("frm", rm);
 				run_all(op, op->modes[rm]);
+				csr_write("frm", (rm + 1) % 5);
+				run_all(op, op->modes[rm]);
+			}
 			for (unsigned frm = 0; frm < 5; frm++) {
 				csr_write("frm", frm);
 				run_all(op, op->modes[5]);

@@ -316,7 +316,7 @@ static void set_state(void)
 	f->x[ALIGNED] = middle - 64 + 8 * below(16);
 	for (unsigned i = 0; i < 32; i++)
 		box.f[i] = random_float_register();
-	box.fcsr = 0;
+	box.fcsr = below(5) << 5;
 	for (unsigned i = 0; i < SANDBOX_DATA_BYTES / 8; i++)
 		box.data[i] = i * 0x0101010101010101UL;
 }

@@ -124,7 +124,7 @@ static void user_changes(void)
 	}
 	fence_i();
 	for (unsigned i = 0; i < 8 * WAYS; i++) {
-		unsigned way = i % WAYS, data = i / WAYS & 1, text = i / WAYS >> 1 & 1;
+		unsigned way = i / 8, data = i & 1, text = i >> 1 & 1;
 
 		page_map(root, VA, (uint64_t)page[data], 0, PTE_RW | PTE_U);
 		page_map(root, VA + PAGE, (uint64_t)copies[text], 0, PTE_RWX | PTE_U);
