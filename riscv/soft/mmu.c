@@ -34,7 +34,7 @@ struct translation {
 	uint64_t gpa;
 	bool user;
 	bool global;
-	bool superpage;
+	unsigned level; // of the leaf: 0 if it maps this page alone; a napot range counts as 1
 };
 
 static int page_fault(enum mmu_access access)
@@ -167,7 +167,7 @@ restart:
 				tr->gpa = leaf_gpa(pte, level, va);
 				tr->user = pte & PTE_U;
 				tr->global = global;
-				tr->superpage = level > 0 || pte & PTE_N;
+				tr->level = pte & PTE_N ? 1 : level;
 				return CAUSE_NONE;
 			}
 		}
@@ -211,9 +211,9 @@ static int translate_data(struct hart *h, uint64_t va, enum mmu_access access, v
 		return CAUSE_NONE;
 	if (access == MMU_WRITE) {
 		code_page_writable(h->vm, tr.gpa & PAGE_MASK);
-		tlb_fill(h, MMU_WRITE, va, page, tr.global, tr.superpage);
+		tlb_fill(h, MMU_WRITE, va, page, tr.global, tr.level);
 	}
-	tlb_fill(h, MMU_READ, va, page, tr.global, tr.superpage);
+	tlb_fill(h, MMU_READ, va, page, tr.global, tr.level);
 	return CAUSE_NONE;
 }
 
@@ -355,7 +355,7 @@ int mmu_fetch_page(struct hart *h, uint64_t va, const slot_t **slots)
 		h->trap_tval = va;
 		return CAUSE_FETCH_ACCESS;
 	}
-	tlb_fill(h, MMU_FETCH, va, page->slots, tr.global, tr.superpage);
+	tlb_fill(h, MMU_FETCH, va, page->slots, tr.global, tr.level);
 	*slots = page->slots;
 	return CAUSE_NONE;
 }

@@ -19,7 +19,8 @@
 // Flushing an array costs what was filled since the last flush: up to
 // TLB_FILL_LIST indices are remembered, beyond that the array is cleared whole. A
 // flush by address drops one entry, unless the array holds entries that come from a
-// superpage in that GiB: one leaf PTE is behind many entries then, and all go.
+// superpage in that GiB (or from one larger than a GiB, anywhere): one leaf PTE is
+// behind many entries then, and all go.
 #include "tlb.h"
 
 #include <errno.h>
@@ -45,6 +46,14 @@ static void tlb_flush(struct tlb *tlb)
 static uint64_t superpage_bit(uint64_t va)
 {
 	return 1ULL << (va >> 30 & 63);
+}
+
+// The GiBs that a leaf of @level reaches into, of which @va is in one.
+static uint64_t superpage_bits(uint64_t va, unsigned level)
+{
+	if (level == 0)
+		return 0;
+	return level <= 2 ? superpage_bit(va) : UINT64_MAX;
 }
 
 static void tlb_flush_page(struct tlb *tlb, uint64_t va)
@@ -205,7 +214,7 @@ void mmu_set_satp(struct hart *h, uint64_t satp)
 }
 
 void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *target,
-	      bool global, bool superpage)
+	      bool global, unsigned level)
 {
 	struct tlb *tlb = current_tlb(h, access);
 	unsigned index = tlb_index(va);
@@ -213,8 +222,7 @@ void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *t
 
 	if (h->vm->one_entry_tlb)
 		tlb_flush(tlb);
-	if (superpage)
-		tlb->superpages |= superpage_bit(va);
+	tlb->superpages |= superpage_bits(va, level);
 	if (!global && tlb == &h->tlbs->super_read)
 		h->tlbs->super_local = true;
 	if (!global && (tlb == &h->tlbs->super_write || tlb == &h->tlbs->super_fetch))

@@ -6,8 +6,9 @@
 #include "mmu.h"
 
 // Enters the page of @va into the TLB for @access of the hart's present mode.
-// @target: the host page, or for MMU_FETCH the page's first slot.
+// @target: the host page, or for MMU_FETCH the page's first slot; @level: that of the
+// leaf, as in struct translation.
 void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *target,
-	      bool global, bool superpage);
+	      bool global, unsigned level);
 
 #endif
