@@ -238,7 +238,7 @@ static COLD const slot_t *lr_slow(HANDLER_ARGS)
 	h->trap_cause = mmu_load_pointer(h, AMO_VA, &h->scratch_host);
 	if (h->trap_cause != CAUSE_NONE)
 		GO(exec_raise);
-	DISPATCH(s);
+	return exec_handlers[slot_op(w)](h, s, w); // counted already
 }
 
 LR(lr_w, 32)

@@ -108,8 +108,11 @@ WIDE(straddle)
 	uint32_t insn = straddling_insn(h, w, pc_of(h, s));
 
 	(void)len;
-	if (h->trap_cause != CAUSE_NONE)
-		GO(exec_raise);
+	if (h->trap_cause != CAUSE_NONE) {
+		// Not by exec_raise: this slot was not counted.
+		hart_trap(h, pc_of(h, s), (uint64_t)h->trap_cause, h->trap_tval);
+		GO(exec_enter);
+	}
 	h->straddle[0] = decode_insn(insn, PAGE_BYTES);
 	h->straddle[2] = slot_make(OP_next_page, 0, 0, 0);
 	h->page_slots = &h->straddle[0] - (SLOTS_PER_PAGE - 1);
