@@ -6,11 +6,13 @@
 #define VA 0x30000000UL
 #define SLOTS 8 // pages that the mapping moves through
 #define VERSIONS 60
+#define FRESH 96 // pages
 
 static pte_t *root;
 static volatile uint64_t version, stop, wrong;
 static uint64_t *page[SLOTS];
 static pte_t *pte;
+static volatile uint32_t *fresh[FRESH];
 
 static uint64_t others(void)
 {
@@ -102,6 +104,13 @@ static void broadcast(unsigned index)
 	report("broadcast", index);
 }
 
+// Some microseconds without a jump, at which an interpreter might look around.
+static void stay_straight(void)
+{
+	__asm__ volatile("li t0, -1\n.rept 400\ndivu t1, t0, t0\nrem t1, t1, t0\n.endr"
+			 ::: "t0", "t1");
+}
+
 // Code changes under harts that run it: after the remote fence they run the new.
 static void remote_fence_i(unsigned index)
 {
@@ -131,6 +140,43 @@ static void remote_fence_i(unsigned index)
 		}
 	}
 	report("remote fence.i", index);
+}
+
+static void write_fresh(volatile uint32_t *code, uint64_t k)
+{
+	code[0] = 0x00100513; // addi a0, x0, 1
+	code[1] = 0x00008067; // ret
+	fence_i();
+	publish(2 * k + 1);
+	stay_straight();
+	code[0] = 0x00200513;
+	fence_i();
+	publish(2 * k + 2);
+}
+
+static void run_fresh(uint64_t (*run)(void), uint64_t k)
+{
+	while (published() < 2 * k + 1)
+		;
+	fence_i();
+	count_wrong(run() - 1 > 1);
+	while (published() < 2 * k + 2)
+		pause_hart();
+	fence_i();
+	count_wrong(run() != 2);
+}
+
+// One hart writes a page just when another begins to run it.
+static void fresh_code(unsigned index)
+{
+	for (uint64_t k = 0; k < FRESH; k++) {
+		if (index == 1)
+			write_fresh(fresh[k], k);
+		else if (index == 0)
+			run_fresh((uint64_t (*)(void))(uint64_t)fresh[k], k);
+		barrier_wait(HARTS);
+	}
+	report("fresh code", index);
 }
 
 // Each way to fence other harts for @bytes at @va.
@@ -169,6 +215,7 @@ static void remote_sfence(unsigned index)
 		stop = 1;
 	} else {
 		while (!stop) {
+			stay_straight();
 			uint64_t least = published();
 
 			count_wrong(*(volatile uint64_t *)VA < least);
@@ -253,6 +300,7 @@ static void all(unsigned index)
 	broadcast(index);
 	page_use(root);
 	remote_fence_i(index);
+	fresh_code(index);
 	remote_sfence(index);
 	fence_itself(index);
 	remote_protect(index);
@@ -284,6 +332,8 @@ int main(void)
 	root = page_root();
 	for (unsigned i = 0; i < SLOTS; i++)
 		page[i] = page_alloc();
+	for (unsigned i = 0; i < FRESH; i++)
+		fresh[i] = page_alloc();
 	run_harts(HARTS, all);
 	restarts();
 	return 0;
