@@ -17,8 +17,9 @@
 // at least one sees both. Setting FLAG_WRITABLE on a page with code marks the code
 // stale. Making (or emptying) a code page of a page with FLAG_WRITABLE takes it out
 // of the write TLBs: of the hart's own at once; of other harts by a fence that is
-// not awaited, and until then the page counts as stale, so the next FENCE.I empties
-// it once more. Devices report their writes by code_memory_written().
+// not awaited, and the page counts as stale until every hart has done its fences: each
+// FENCE.I till then empties it once more. Nothing is decoded from a page before all
+// this is set up (page->lock). Devices report their writes by code_memory_written().
 //
 // Emptying zeroes the slots in place, under the page's lock, which decoding holds
 // too: a hart that executes there finds an empty slot and decodes again. Hence a
@@ -217,10 +218,21 @@ static void clear_slots(struct code_page *page)
 	page->high = 0;
 }
 
+static bool all_fences_are_done(const struct soft_vm *vm)
+{
+	for (unsigned i = 0; i < vm->hart_count; i++)
+		if (hart_has_fences(vm->harts[i]))
+			return false;
+	return true;
+}
+
 static void empty_page(struct hart *h, struct code_page *page)
 {
 	pthread_mutex_lock(&page->lock);
 	if (page->in_use) {
+		// A hart that has yet to drop the page may write after this.
+		if (!all_fences_are_done(h->vm))
+			mark_stale(h->vm->code, page);
 		clear_slots(page);
 		forbid_writes(h, page);
 	}
@@ -301,16 +313,12 @@ static struct code_page *take_page(struct hart *h)
 
 static void init_page(struct code_page *page, const uint8_t *host, uint64_t ram_page)
 {
-	if (!page->host)
-		pthread_mutex_init(&page->lock, NULL);
-	pthread_mutex_lock(&page->lock);
 	page->host = host;
 	page->page_index = ram_page;
 	clear_slots(page);
 	page->slots[SLOTS_PER_PAGE] = slot_make(OP_next_page, 0, 0, 0);
 	page->slots[SLOTS_PER_PAGE + 1] = slot_make(OP_next_page, 0, 0, 0);
 	page->in_use = true;
-	pthread_mutex_unlock(&page->lock);
 }
 
 static void make_page(struct hart *h, const uint8_t *host, uint64_t ram_page)
@@ -321,10 +329,15 @@ static void make_page(struct hart *h, const uint8_t *host, uint64_t ram_page)
 	if (atomic_load(&cache->by_ram_page[ram_page])) // another hart was quicker
 		return;
 	page = take_page(h);
+	if (!page->host)
+		pthread_mutex_init(&page->lock, NULL);
+	// Others find the page at once, but decode nothing until writes are noticed.
+	pthread_mutex_lock(&page->lock);
 	init_page(page, host, ram_page);
 	atomic_store(&cache->by_ram_page[ram_page], page);
 	atomic_fetch_or(&cache->flags[ram_page], FLAG_CODE);
 	forbid_writes(h, page);
+	pthread_mutex_unlock(&page->lock);
 }
 
 int code_page_get(struct hart *h, uint64_t gpa, struct code_page **page)

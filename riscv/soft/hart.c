@@ -198,6 +198,16 @@ void hart_await_fence(struct hart *target, uint64_t seq)
 	pthread_mutex_unlock(&target->lock);
 }
 
+bool hart_has_fences(struct hart *target)
+{
+	bool has;
+
+	pthread_mutex_lock(&target->lock);
+	has = target->fence_count && !target->parked;
+	pthread_mutex_unlock(&target->lock);
+	return has;
+}
+
 // -- time --
 
 uint64_t hart_time(const struct hart *h)

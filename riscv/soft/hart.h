@@ -247,6 +247,8 @@ void hart_unpark(struct hart *h);
 uint64_t hart_post_fence(struct hart *target, const struct fence *fence);
 // Waits until @target has done fence @seq. The caller is parked.
 void hart_await_fence(struct hart *target, uint64_t seq);
+// Whether @target may execute more before it does the fences posted to it.
+bool hart_has_fences(struct hart *target);
 // Before instructions run: goes through HSM's states, sleeping while stopped or
 // suspended. False: kicked. Leaves the hart unparked when true, parked when false.
 bool hart_make_ready(struct hart *h);
