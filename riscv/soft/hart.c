@@ -423,7 +423,7 @@ static void sleep_by_state(struct hart *h)
 
 bool hart_make_ready(struct hart *h)
 {
-	bool start, resume;
+	bool start, resume, ready;
 
 	pthread_mutex_lock(&h->lock);
 	if (h->state == RISCV_HART_STOP_PENDING)
@@ -436,12 +436,13 @@ bool hart_make_ready(struct hart *h)
 	resume = h->state == RISCV_HART_SUSPENDED && due_interrupts(h);
 	if (start || resume)
 		h->state = RISCV_HART_STARTED;
-	if (h->state == RISCV_HART_STARTED)
+	ready = h->state == RISCV_HART_STARTED;
+	if (ready)
 		unpark_locked(h);
 	pthread_mutex_unlock(&h->lock);
 	if (start || (resume && !h->suspend_retentive))
 		begin_at(h, h->start_pc, h->index, h->start_opaque);
-	return h->state == RISCV_HART_STARTED;
+	return ready;
 }
 
 void hart_reset(struct hart *h, bool started, uint64_t pc, uint64_t a0, uint64_t a1)
@@ -458,9 +459,12 @@ void hart_reset(struct hart *h, bool started, uint64_t pc, uint64_t a0, uint64_t
 	hart_select_fp(h);
 	hart_count_instructions(h, false);
 	h->resv_va = RESERVATION_NONE;
+	// The timer thread never stops: under the lock, it cannot raise STIP afterwards.
+	pthread_mutex_lock(&h->lock);
 	h->stimecmp = UINT64_MAX;
-	atomic_store(&h->sip, 0);
 	atomic_store(&h->deadline_ns, UINT64_MAX);
+	atomic_store(&h->sip, 0);
+	pthread_mutex_unlock(&h->lock);
 	h->fence_count = 0;
 	h->done_seq = h->posted_seq;
 	mmu_flush_all(h);
