@@ -12,7 +12,7 @@ read -ra flags <<<"${LINT_FLAGS--std=gnu11 -D_GNU_SOURCE -iquote include}"
 # The files of the project; also where it is not a checkout.
 tracked() {
 	git ls-files 2>/dev/null ||
-		find . -name .git -prune -o -path ./build -prune -o -type f -printf '%P\n' | sort
+		find . -name .git -prune -o -path ./build -prune -o -path './kvik*' -prune -o -type f -printf '%P\n' | sort
 }
 
 # What runs in a guest is built by other rules.
@@ -94,7 +94,7 @@ licensed() {
 	local file bad=0
 	while read -r file; do
 		case $file in
-		COPYING | *.md | *.suppress | *.1 | *.svg | HACKING | .gitignore | .editorconfig | .clang-* | .shellcheckrc) ;;
+		COPYING | HACKING | *.md | *.1 | *.svg | *.suppress | .[a-z]* | */.[a-z]*) ;;
 		tests/fuzz/corpus/* | *.expect | *.list | tests/guest/list) ;;
 		*)
 			head -n 3 "$file" | grep -aq SPDX-License-Identifier && continue
