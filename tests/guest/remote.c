@@ -5,11 +5,13 @@
 #define HARTS 4
 #define VA 0x30000000UL
 #define SLOTS 8 // pages that the mapping moves through
-#define VERSIONS 60
 #define FRESH 96 // pages
 
 static pte_t *root;
 static volatile uint64_t version, stop, wrong;
+// How many harts run and how many changes a test makes: many with two, which have a
+// host CPU each on most machines, and few with all, which may wait for each other.
+static unsigned active, versions;
 static uint64_t *page[SLOTS];
 static pte_t *pte;
 static volatile uint32_t *fresh[FRESH];
@@ -18,7 +20,7 @@ static uint64_t others(void)
 {
 	uint64_t mask = 0;
 
-	for (unsigned i = 1; i < HARTS; i++)
+	for (unsigned i = 1; i < active; i++)
 		mask |= hart_mask(i);
 	return mask;
 }
@@ -41,12 +43,12 @@ static void count_wrong(uint64_t n)
 
 static void report(const char *name, unsigned index)
 {
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0) {
 		print("%s: %d wrong\n", name, wrong);
 		wrong = version = stop = 0;
 	}
-	barrier_wait(HARTS);
+	barrier_wait(active);
 }
 
 static void wait_ipi(void)
@@ -63,7 +65,7 @@ static void ring(unsigned index)
 
 	csr_write("sie", 1UL << IRQ_SOFT);
 	csr_clear("sip", 1UL << IRQ_SOFT);
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	for (unsigned i = 0; i < 200; i++) {
 		if (index || i)
 			wait_ipi();
@@ -73,7 +75,7 @@ static void ring(unsigned index)
 	}
 	if (index == 0)
 		wait_ipi();
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0)
 		print("token: %d\n", token);
 	report("ring", index);
@@ -86,7 +88,7 @@ static void broadcast(unsigned index)
 
 	csr_clear("sip", 1UL << IRQ_SOFT);
 	catch_traps();
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0) {
 		sbi_send_ipi(others(), 0);
 		while (__atomic_load_n(&taken, __ATOMIC_SEQ_CST) != HARTS - 1)
@@ -104,8 +106,8 @@ static void broadcast(unsigned index)
 	report("broadcast", index);
 }
 
-// Some microseconds without a jump, at which an interpreter might look around.
-static void stay_straight(void)
+// Some microseconds without a jump or a return, where an interpreter looks around.
+static inline __attribute__((always_inline)) void stay_straight(void)
 {
 	__asm__ volatile("li t0, -1\n.rept 400\ndivu t1, t0, t0\nrem t1, t1, t0\n.endr"
 			 ::: "t0", "t1");
@@ -122,9 +124,9 @@ static void remote_fence_i(unsigned index)
 		sbi_call(SBI_RFENCE, 0, others(), 0, 0, 0, 0);
 		fence_i();
 	}
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0) {
-		for (uint64_t v = 1; v < VERSIONS; v++) {
+		for (uint64_t v = 1; v < versions; v++) {
 			code[0] = (uint32_t)(0x00000513 | v << 20);
 			sbi_call(SBI_RFENCE, 0, others(), 0, 0, 0, 0);
 			fence_i();
@@ -174,7 +176,7 @@ static void fresh_code(unsigned index)
 			write_fresh(fresh[k], k);
 		else if (index == 0)
 			run_fresh((uint64_t (*)(void))(uint64_t)fresh[k], k);
-		barrier_wait(HARTS);
+		barrier_wait(active);
 	}
 	report("fresh code", index);
 }
@@ -201,16 +203,17 @@ static void remote_sfence(unsigned index)
 		pte = page_map(root, VA, (uint64_t)page[0], 0, PTE_RW);
 		sfence_vma();
 	}
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	page_use(root);
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0) {
-		for (uint64_t v = 1; v < VERSIONS; v++) {
+		for (uint64_t v = 1; v < versions; v++) {
 			*page[v % SLOTS] = v;
 			__atomic_thread_fence(__ATOMIC_SEQ_CST);
 			*(volatile pte_t *)pte = pte_make((uint64_t)page[v % SLOTS], PTE_RW);
 			fence_others(v, VA, PAGE);
 			publish(v);
+			stay_straight();
 		}
 		stop = 1;
 	} else {
@@ -245,15 +248,15 @@ static void remote_protect(unsigned index)
 	volatile uint64_t *mine = (volatile uint64_t *)VA + index * 8;
 
 	if (index == 0) {
-		for (uint64_t v = 0; v < 20; v++) {
+		for (uint64_t v = 0; v < versions / 4; v++) {
 			*(volatile pte_t *)pte = pte_make((uint64_t)page[0], PTE_V | PTE_R | PTE_A);
 			fence_others(v, VA, PAGE);
 			uint64_t before[HARTS];
-			for (unsigned i = 1; i < HARTS; i++)
+			for (unsigned i = 1; i < active; i++)
 				before[i] = ((volatile uint64_t *)page[0])[i * 8];
 			for (unsigned wait = 0; wait < 5000; wait++)
 				__asm__ volatile("nop");
-			for (unsigned i = 1; i < HARTS; i++)
+			for (unsigned i = 1; i < active; i++)
 				count_wrong(before[i] != ((volatile uint64_t *)page[0])[i * 8]);
 			*(volatile pte_t *)pte = pte_make((uint64_t)page[0], PTE_RW);
 			fence_others(v, VA, PAGE);
@@ -277,9 +280,9 @@ static void remote_atomics(unsigned index)
 {
 	if (index == 0)
 		*page[0] = *page[1] = 0;
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0) {
-		for (uint64_t v = 0; v < 40; v++) {
+		for (uint64_t v = 0; v < versions / 4; v++) {
 			*(volatile pte_t *)pte = pte_make((uint64_t)page[v & 1], PTE_RW);
 			fence_others(v, VA, PAGE);
 		}
@@ -288,16 +291,14 @@ static void remote_atomics(unsigned index)
 		for (unsigned i = 0; i < 20000; i++)
 			__asm__ volatile("amoadd.d x0, %1, (%0)" :: "r"(VA), "r"(1UL) : "memory");
 	}
-	barrier_wait(HARTS);
+	barrier_wait(active);
 	if (index == 0)
 		print("remote atomics: %d\n", *page[0] + *page[1]);
 	report("remote atomics", index);
 }
 
-static void all(unsigned index)
+static void fences(unsigned index)
 {
-	ring(index);
-	broadcast(index);
 	page_use(root);
 	remote_fence_i(index);
 	fresh_code(index);
@@ -306,6 +307,13 @@ static void all(unsigned index)
 	remote_protect(index);
 	remote_atomics(index);
 	page_use(NULL);
+}
+
+static void all(unsigned index)
+{
+	ring(index);
+	broadcast(index);
+	fences(index);
 }
 
 static volatile uint64_t started;
@@ -334,7 +342,12 @@ int main(void)
 		page[i] = page_alloc();
 	for (unsigned i = 0; i < FRESH; i++)
 		fresh[i] = page_alloc();
-	run_harts(HARTS, all);
+	active = 2;
+	versions = 1000;
+	run_harts(active, fences);
+	active = HARTS;
+	versions = 40;
+	run_harts(active, all);
 	restarts();
 	return 0;
 }
