@@ -52,6 +52,14 @@ static uint32_t read_sip(struct hart *h)
 	return atomic_load(&h->sip);
 }
 
+// STIP and SEIP follow their sources. Of SSIP only a change is written: an IPI that
+// came since the instruction read sip (into h->scratch) must not be undone by it.
+static void write_sip(struct hart *h, uint64_t value)
+{
+	if ((value ^ h->scratch) & IP_SSIP)
+		hart_set_ip(h, IP_SSIP, value & IP_SSIP);
+}
+
 static void write_satp(struct hart *h, uint64_t value)
 {
 	uint64_t mode = value >> 60;
@@ -203,8 +211,8 @@ bool csr_write(struct hart *h, unsigned csr, uint64_t value)
 	case CSR_STVAL:
 		h->stval = value;
 		return true;
-	case CSR_SIP: // STIP and SEIP follow their sources
-		hart_set_ip(h, IP_SSIP, value & IP_SSIP);
+	case CSR_SIP:
+		write_sip(h, value);
 		return true;
 	case CSR_STIMECMP:
 		hart_set_timer(h, value);

@@ -32,7 +32,8 @@ enum csr {
 
 // Whether the hart's mode may access the CSR number at all, @writes included.
 bool csr_is_accessible(const struct hart *h, unsigned csr, bool writes);
-// False: no such CSR, or not in this state (FS Off, counters off).
+// False: no such CSR, or not in this state (FS Off, counters off). An instruction that
+// writes reads first, into h->scratch.
 bool csr_read(struct hart *h, unsigned csr, uint64_t *value);
 bool csr_write(struct hart *h, unsigned csr, uint64_t value);
 
