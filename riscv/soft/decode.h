@@ -19,6 +19,7 @@ enum op {
 #define X(name, ...) OP_##name, OP_##name##_c,
 	ISA_BOTH(X) ISA_FP_BOTH(X) ISA_INTERNAL_BOTH(X)
 #undef X
+	OP_PAIRS_END, // up to here even numbers are compressed
 #define X(name, ...) OP_##name,
 	ISA_WIDE_INT(X) ISA_WIDE_SYSTEM(X) ISA_WIDE_ATOMIC(X) ISA_FP_OTHER(X) ISA_INTERNAL_WIDE(X)
 #undef X

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Handlers of loads, stores and atomics.
 //
-// The fast path is one TLB probe with the address's index, compared with the page
-// of the access's *last* byte: an access inside a page hits whatever its alignment,
-// and one across a page end misses.
+// A load or store tries three ways, each a handler of its own: the near TLB, which
+// remembers a page for each base register and takes aligned accesses; the TLB, which
+// takes any access inside a page (it compares the page of the *last* byte with the
+// entry at the first byte's index); the walk, which takes all.
 #include <string.h>
 
 #include "exec.h"
@@ -51,41 +52,56 @@ static ALWAYS_INLINE const struct tlb_entry *probe(const struct tlb_entry *tlb, 
 	return likely(e->tag == ((va + size - 1) & PAGE_MASK)) ? e : NULL;
 }
 
+// The near TLB's entry for an aligned access, or NULL.
+static ALWAYS_INLINE const struct tlb_entry *probe_near(const struct tlb_entry *near, uint64_t va,
+							unsigned size)
+{
+	return likely(near->tag == (va & (PAGE_MASK | (size - 1)))) ? near : NULL;
+}
+
+static ALWAYS_INLINE int slot_length(slot_t w)
+{
+	return slot_op(w) < OP_PAIRS_END && slot_op(w) % 2 == 0 ? 1 : 2;
+}
+
 // -- loads: @bits wide; @check comes first; @put stores v --
 
-#define LOAD(kind, name, bits, check, put)                                          \
-	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
-	{                                                                           \
-		uint##bits##_t v;                                                   \
-		h->trap_cause = mmu_load(h, VA, &h->scratch, bits / 8);             \
-		if (h->trap_cause != CAUSE_NONE)                                    \
-			GO(exec_raise);                                             \
-		v = (uint##bits##_t)h->scratch;                                     \
-		put;                                                                \
-		NEXT(slot_is_compressed(w) ? 1 : 2);                                \
-	}                                                                           \
-	kind(name)                                                                  \
-	{                                                                           \
-		check;                                                              \
-		uint64_t va = VA;                                                   \
-		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);       \
-		uint##bits##_t v;                                                   \
-		if (!e)                                                             \
-			GO(name##_slow);                                            \
-		v = guest_load##bits(va + e->addend);                               \
-		put;                                                                \
-		NEXT(len);                                                          \
+#define LOAD(kind, name, bits, check, put)                                         \
+	static COLD const slot_t *name##_walk(HANDLER_ARGS)                        \
+	{                                                                          \
+		uint##bits##_t v;                                                  \
+		h->trap_cause = mmu_load(h, VA, &h->scratch, bits / 8);            \
+		if (h->trap_cause != CAUSE_NONE)                                   \
+			GO(exec_raise);                                            \
+		v = (uint##bits##_t)h->scratch;                                    \
+		put;                                                               \
+		NEXT(slot_length(w));                                              \
+	}                                                                          \
+	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                  \
+	{                                                                          \
+		uint64_t va = VA;                                                  \
+		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);      \
+		uint##bits##_t v;                                                  \
+		if (!e)                                                            \
+			GO(name##_walk);                                           \
+		h->near_read[SLOT_B] = *e;                                         \
+		v = guest_load##bits(va + e->addend);                              \
+		put;                                                               \
+		NEXT(slot_length(w));                                              \
+	}                                                                          \
+	kind(name)                                                                 \
+	{                                                                          \
+		uint64_t va = VA;                                                  \
+		const struct tlb_entry *e =                                        \
+			probe_near(&h->near_read[SLOT_B], va, bits / 8);           \
+		uint##bits##_t v;                                                  \
+		check;                                                             \
+		if (!e)                                                            \
+			GO(name##_far);                                            \
+		v = guest_load##bits(va + e->addend);                              \
+		put;                                                               \
+		NEXT(len);                                                         \
 	}
-
-static bool slot_is_compressed(slot_t w)
-{
-	switch (slot_op(w)) {
-	case OP_lw_c: case OP_ld_c: case OP_fld_c: case OP_sw_c: case OP_sd_c: case OP_fsd_c:
-		return true;
-	default:
-		return false;
-	}
-}
 
 LOAD(WIDE, lb, 8, , RD = (uint64_t)(int64_t)(int8_t)v)
 LOAD(WIDE, lbu, 8, , RD = v)
@@ -99,24 +115,35 @@ LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 
 // -- stores --
 
-#define STORE(kind, name, bits, check, value)                                       \
-	static COLD const slot_t *name##_slow(HANDLER_ARGS)                         \
-	{                                                                           \
-		h->scratch = (uint##bits##_t)(value);                               \
-		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);            \
-		if (h->trap_cause != CAUSE_NONE)                                    \
-			GO(exec_raise);                                             \
-		NEXT(slot_is_compressed(w) ? 1 : 2);                                \
-	}                                                                           \
-	kind(name)                                                                  \
-	{                                                                           \
-		check;                                                              \
-		uint64_t va = VA;                                                   \
-		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);      \
-		if (!e)                                                             \
-			GO(name##_slow);                                            \
-		guest_store##bits(va + e->addend, (uint##bits##_t)(value));         \
-		NEXT(len);                                                          \
+#define STORE(kind, name, bits, check, value)                                      \
+	static COLD const slot_t *name##_walk(HANDLER_ARGS)                        \
+	{                                                                          \
+		h->scratch = (uint##bits##_t)(value);                              \
+		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);           \
+		if (h->trap_cause != CAUSE_NONE)                                   \
+			GO(exec_raise);                                            \
+		NEXT(slot_length(w));                                              \
+	}                                                                          \
+	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                  \
+	{                                                                          \
+		uint64_t va = VA;                                                  \
+		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);     \
+		if (!e)                                                            \
+			GO(name##_walk);                                           \
+		h->near_write[SLOT_B] = *e;                                        \
+		guest_store##bits(va + e->addend, (uint##bits##_t)(value));        \
+		NEXT(slot_length(w));                                              \
+	}                                                                          \
+	kind(name)                                                                 \
+	{                                                                          \
+		uint64_t va = VA;                                                  \
+		const struct tlb_entry *e =                                        \
+			probe_near(&h->near_write[SLOT_B], va, bits / 8);          \
+		check;                                                             \
+		if (!e)                                                            \
+			GO(name##_far);                                            \
+		guest_store##bits(va + e->addend, (uint##bits##_t)(value));        \
+		NEXT(len);                                                         \
 	}
 
 STORE(WIDE, sb, 8, , RD)

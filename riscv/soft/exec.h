@@ -35,6 +35,7 @@ extern handler_fn *const exec_counting_handlers[OP_COUNT];
 #define HANDLER_ARGS struct hart *h, const slot_t *s, slot_t w
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
+#define OUT_OF_LINE __attribute__((noinline))
 
 static ALWAYS_INLINE slot_t slot_load(const slot_t *s)
 {

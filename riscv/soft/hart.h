@@ -93,6 +93,14 @@ struct tlb {
 	uint64_t superpages; // bit (va >> 30) % 64: entries that came from a superpage
 };
 
+// In front of the TLBs: for each base register, the page of the last access through
+// it. Its tag is compared, but what is added does not hang on the address, so the
+// host's loads need not wait for a TLB lookup.
+struct near_tlb {
+	struct tlb_entry read[32];
+	struct tlb_entry write[32];
+};
+
 // By address space: user pages as seen from U mode, and everything as seen from
 // S mode with sstatus.SUM.
 struct tlb_space {
@@ -139,6 +147,8 @@ struct hart {
 	enum priv priv;
 	uint64_t page_va;         // page that is being executed ...
 	const slot_t *page_slots; // ... and the slot of its first halfword
+	struct tlb_entry *near_read; // of the near TLB of this mode, by base register
+	struct tlb_entry *near_write;
 	const struct tlb_entry *read_tlb;
 	const struct tlb_entry *write_tlb;
 	const struct tlb_entry *fetch_tlb;
@@ -175,6 +185,7 @@ struct hart {
 	slot_t straddle[4];
 
 	struct tlbs *tlbs;
+	struct near_tlb near[3]; // U mode, S mode, S mode with SUM
 	struct tlb_space *space; // that of satp's ASID; none while Bare
 	struct soft_vm *vm;
 	struct vcpu *vcpu;

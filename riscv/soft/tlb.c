@@ -16,6 +16,9 @@
 // S mode's fetch TLB is super_fetch whatever SUM says. Up to TLB_SPACES ASIDs have
 // arrays at a time; the least recently used ones are given up.
 //
+// In front of these stands the near TLB of each mode (struct near_tlb): copies of
+// entries, by the base register of the access. All of it goes with every flush.
+//
 // Flushing an array costs what was filled since the last flush: up to
 // TLB_FILL_LIST indices are remembered, beyond that the array is cleared whole. A
 // flush by address drops one entry, unless the array holds entries that come from a
@@ -41,6 +44,13 @@ static void tlb_flush(struct tlb *tlb)
 	}
 	tlb->fill_count = 0;
 	tlb->superpages = 0;
+}
+
+static void near_flush(struct hart *h)
+{
+	for (unsigned mode = 0; mode < ARRAY_SIZE(h->near); mode++)
+		for (unsigned i = 0; i < 32; i++)
+			h->near[mode].read[i].tag = h->near[mode].write[i].tag = TLB_INVALID;
 }
 
 static uint64_t superpage_bit(uint64_t va)
@@ -194,6 +204,10 @@ static struct tlb *current_tlb(struct hart *h, enum mmu_access access)
 
 void mmu_select(struct hart *h)
 {
+	struct near_tlb *near = &h->near[h->priv == PRIV_U ? 0 : h->sstatus & SSTATUS_SUM ? 2 : 1];
+
+	h->near_read = near->read;
+	h->near_write = near->write;
 	h->read_tlb = current_tlb(h, MMU_READ)->entries;
 	h->write_tlb = current_tlb(h, MMU_WRITE)->entries;
 	h->fetch_tlb = current_tlb(h, MMU_FETCH)->entries;
@@ -204,6 +218,7 @@ void mmu_set_satp(struct hart *h, uint64_t satp)
 	bool new_space = (satp ^ h->satp) >> 44;
 
 	h->satp = satp;
+	near_flush(h);
 	if (!is_bare(h)) {
 		if (new_space && h->tlbs->super_local)
 			super_flush(h->tlbs);
@@ -220,8 +235,10 @@ void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *t
 	unsigned index = tlb_index(va);
 	uint64_t page_va = va & PAGE_MASK;
 
-	if (h->vm->one_entry_tlb)
+	if (h->vm->one_entry_tlb) {
 		tlb_flush(tlb);
+		near_flush(h);
+	}
 	tlb->superpages |= superpage_bits(va, level);
 	if (!global && tlb == &h->tlbs->super_read)
 		h->tlbs->super_local = true;
@@ -253,6 +270,7 @@ static void flush_spaces(struct hart *h, const struct fence *fence)
 
 void mmu_flush(struct hart *h, const struct fence *fence)
 {
+	near_flush(h);
 	flush_spaces(h, fence);
 	// By ASID only: entries of global pages may stay, and most are.
 	if (!fence->all_asids && !h->tlbs->super_local)
@@ -292,6 +310,7 @@ void mmu_drop_writes(struct hart *h, const void *host_page)
 {
 	uint64_t target = (uintptr_t)host_page;
 
+	near_flush(h);
 	for (unsigned i = 0; i < TLB_SPACES; i++) {
 		if (!h->tlbs->spaces[i].used)
 			continue;
