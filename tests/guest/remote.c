@@ -275,11 +275,36 @@ static void remote_protect(unsigned index)
 	report("remote protection", index);
 }
 
+// The walk that sets A and D must not bring an older entry back.
+static void walker(unsigned index)
+{
+	if (index == 0) {
+		for (uint64_t v = 0; v < 100 * versions; v++) {
+			uint64_t entry = pte_make((uint64_t)page[v & 7], PTE_V | PTE_R | PTE_W);
+
+			*(volatile pte_t *)pte = entry;
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			for (unsigned i = 0; i < 8; i++)
+				count_wrong((*(volatile pte_t *)pte ^ entry) >> 10 != 0);
+		}
+		stop = 1;
+	} else {
+		while (!stop) {
+			sfence_vma_at(VA);
+			((volatile uint64_t *)VA)[8] = 1;
+		}
+	}
+	report("walker", index);
+}
+
 // An atomic in flight while its page moves: no increment is lost or doubled.
 static void remote_atomics(unsigned index)
 {
-	if (index == 0)
+	if (index == 0) {
 		*page[0] = *page[1] = 0;
+		*(volatile pte_t *)pte = pte_make((uint64_t)page[0], PTE_RW);
+		fence_others(0, VA, PAGE);
+	}
 	barrier_wait(active);
 	if (index == 0) {
 		for (uint64_t v = 0; v < versions / 4; v++) {
@@ -305,6 +330,7 @@ static void fences(unsigned index)
 	remote_sfence(index);
 	fence_itself(index);
 	remote_protect(index);
+	walker(index);
 	remote_atomics(index);
 	page_use(NULL);
 }
