@@ -78,7 +78,7 @@ typedef const slot_t *handler_fn(struct hart *h, const slot_t *s, slot_t w);
 // virtual address, or TLB_INVALID; host = va + addend.
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_INVALID 1ULL
+#define TLB_INVALID 0x800ULL // unlike any page, and any misaligned address in one
 #define TLB_FILL_LIST 64
 
 struct tlb_entry {
