@@ -18,8 +18,8 @@ struct number {
 	enum kind kind;
 	bool sign;
 	bool signaling;
-	int exp; // of bit 0
-	u128 sig; // bit 127 set when FINITE
+	int exp;     // of bit 0
+	u128 sig;    // bit 127 set when FINITE
 	bool sticky; // plus something below bit 0
 };
 
@@ -349,7 +349,9 @@ struct int_type {
 	bool is_signed;
 };
 
-static const struct int_type int_types[] = { { 32, true }, { 32, false }, { 64, true }, { 64, false } };
+static const struct int_type int_types[] = {
+	{ 32, true }, { 32, false }, { 64, true }, { 64, false }
+};
 
 static uint64_t sign_extend(uint64_t value, unsigned bits)
 {
@@ -390,8 +392,9 @@ static uint64_t to_int(struct context *ctx, const struct int_type *type, struct 
 
 static struct number from_int(const struct int_type *type, uint64_t value)
 {
-	uint64_t x = type->is_signed ? sign_extend(value, type->bits) :
-		     type->bits == 32 ? (uint32_t)value : value;
+	uint64_t x = type->is_signed  ? sign_extend(value, type->bits) :
+		     type->bits == 32 ? (uint32_t)value :
+					value;
 	bool sign = type->is_signed && x >> 63;
 	struct number n = { .kind = x ? FINITE : ZERO, .sign = sign, .sig = sign ? -x : x };
 
@@ -436,8 +439,7 @@ static uint64_t run(struct context *ctx, enum fpu_op op, uint64_t a, uint64_t b,
 	return pack(ctx, arithmetic(ctx, op & ~1U, unpack(f, a), unpack(f, b), unpack(f, c)));
 }
 
-uint64_t fpu_soft(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c,
-		  unsigned *flags)
+uint64_t fpu_soft(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c, unsigned *flags)
 {
 	struct context ctx = { .format = &formats[op & 1], .rm = rm };
 	uint64_t r = run(&ctx, op, a, b, c);

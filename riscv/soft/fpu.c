@@ -21,11 +21,8 @@ static const struct {
 	int host;
 	unsigned flag;
 } flag_map[] = {
-	{ FE_INVALID, FPU_NV },
-	{ FE_DIVBYZERO, FPU_DZ },
-	{ FE_OVERFLOW, FPU_OF },
-	{ FE_UNDERFLOW, FPU_UF },
-	{ FE_INEXACT, FPU_NX },
+	{ FE_INVALID, FPU_NV },   { FE_DIVBYZERO, FPU_DZ }, { FE_OVERFLOW, FPU_OF },
+	{ FE_UNDERFLOW, FPU_UF }, { FE_INEXACT, FPU_NX },
 };
 
 static const int host_rounding[] = { FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD };
@@ -198,6 +195,7 @@ uint64_t fpu_class_d(uint64_t a)
 static uint64_t run_fast(enum fpu_op op, uint64_t a, uint64_t b, uint64_t c)
 {
 	switch (op) {
+	// clang-format off
 	case FPU_ADD_S: return fpu_add_s(a, b);
 	case FPU_ADD_D: return fpu_add_d(a, b);
 	case FPU_SUB_S: return fpu_sub_s(a, b);
@@ -227,6 +225,7 @@ static uint64_t run_fast(enum fpu_op op, uint64_t a, uint64_t b, uint64_t c)
 	case FPU_CVT_S_D: return fpu_cvt_s_d(a);
 	case FPU_CVT_D_S: return fpu_cvt_d_s(a);
 	default: return fpu_soft_here(op, a, b, c);
+		// clang-format on
 	}
 }
 

@@ -64,6 +64,7 @@ enum fpu_flag {
 // The operations that round. Bit 0 is the precision of the floating-point side
 // (FPU_CVT_S_D and FPU_CVT_D_S: of the result), 1 for double.
 enum fpu_op {
+	// clang-format off
 	FPU_ADD_S, FPU_ADD_D,
 	FPU_SUB_S, FPU_SUB_D,
 	FPU_MUL_S, FPU_MUL_D,
@@ -82,6 +83,7 @@ enum fpu_op {
 	FPU_CVT_S_L, FPU_CVT_D_L,
 	FPU_CVT_S_LU, FPU_CVT_D_LU,
 	FPU_CVT_S_D, FPU_CVT_D_S,
+	// clang-format on
 	FPU_OP_COUNT
 };
 
@@ -99,8 +101,7 @@ uint64_t fpu_slow(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t 
 
 // The same by integer arithmetic alone: needs no environment, ors the flags into
 // *@flags. It serves RMM, and it is the oracle that tests hold the host against.
-uint64_t fpu_soft(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c,
-		  unsigned *flags);
+uint64_t fpu_soft(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c, unsigned *flags);
 
 // fpu_soft() with the flags accumulated; fpu_soft_here() in the current mode.
 uint64_t fpu_soft_raise(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c);
@@ -219,12 +220,12 @@ static inline uint64_t fpu_out_d(double x)
 	return fpu_bits_d(x);
 }
 
-#define FPU_DEFINE_BINARY(name, host, op, sign, p)                          \
-	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b)    \
-	{                                                                  \
-		if (!(host))                                               \
-			return fpu_soft_here(op, a, b, 0);                 \
-		return fpu_out_##p(fpu_in_##p(a) sign fpu_in_##p(b));      \
+#define FPU_DEFINE_BINARY(name, host, op, sign, p)                      \
+	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b) \
+	{                                                               \
+		if (!(host))                                            \
+			return fpu_soft_here(op, a, b, 0);              \
+		return fpu_out_##p(fpu_in_##p(a) sign fpu_in_##p(b));   \
 	}
 
 // A sum or difference that is tiny is exact: it never underflows.
@@ -298,19 +299,17 @@ static inline double fpu_host_fma_d(double x, double y, double z)
 uint64_t fpu_fma_nan_s(uint64_t a, uint64_t b);
 uint64_t fpu_fma_nan_d(uint64_t a, uint64_t b);
 
-#define FPU_DEFINE_FMA(name, op, product_sign, addend_sign, p)              \
-	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b,     \
-						uint64_t c)                 \
-	{                                                                   \
-		if (unlikely(!fpu_host_fma()))                              \
-			return fpu_soft_here(op, a, b, c);                  \
-		__auto_type r = fpu_host_fma_##p(product_sign fpu_in_##p(a), \
-						 fpu_in_##p(b),              \
-						 addend_sign fpu_in_##p(c)); \
-		FPU_BARRIER(r);                                             \
-		if (unlikely(r != r))                                       \
-			return fpu_fma_nan_##p(a, b);                       \
-		return fpu_bits_##p(r);                                     \
+#define FPU_DEFINE_FMA(name, op, product_sign, addend_sign, p)                              \
+	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b, uint64_t c)         \
+	{                                                                                   \
+		if (unlikely(!fpu_host_fma()))                                              \
+			return fpu_soft_here(op, a, b, c);                                  \
+		__auto_type r = fpu_host_fma_##p(product_sign fpu_in_##p(a), fpu_in_##p(b), \
+						 addend_sign fpu_in_##p(c));                \
+		FPU_BARRIER(r);                                                             \
+		if (unlikely(r != r))                                                       \
+			return fpu_fma_nan_##p(a, b);                                       \
+		return fpu_bits_##p(r);                                                     \
 	}
 
 FPU_DEFINE_FMA(madd, FPU_MADD_S, +, +, s)
@@ -338,16 +337,16 @@ static inline uint64_t fpu_cvt_d_s(uint64_t a)
 // To integers, in mode @rm. C truncates, and in range the host's instruction gives
 // the right NX; a NaN fails the comparisons, which raise its NV. The limits are
 // the doubles next to the range; the rest is fpu_soft()'s.
-#define FPU_DEFINE_TO_INT(name, op, type, above, below, p)                  \
+#define FPU_DEFINE_TO_INT(name, op, type, above, below, p)                   \
 	static inline uint64_t fpu_cvt_##name##_##p(uint64_t a, unsigned rm) \
-	{                                                                   \
-		double x = fpu_in_##p(a);                                   \
-		if (likely(rm == FPU_RTZ && x > (above) && x < (below))) {  \
-			int64_t r = (int64_t)x;                             \
-			__asm__ volatile("" : "+r"(r));                     \
-			return (uint64_t)(int64_t)(type)r;                  \
-		}                                                           \
-		return fpu_soft_raise(op, rm, a, 0, 0);                     \
+	{                                                                    \
+		double x = fpu_in_##p(a);                                    \
+		if (likely(rm == FPU_RTZ && x > (above) && x < (below))) {   \
+			int64_t r = (int64_t)x;                              \
+			__asm__ volatile("" : "+r"(r));                      \
+			return (uint64_t)(int64_t)(type)r;                   \
+		}                                                            \
+		return fpu_soft_raise(op, rm, a, 0, 0);                      \
 	}
 
 FPU_DEFINE_TO_INT(w, FPU_CVT_W_S, int32_t, -0x1.00000002p31, 0x1p31, s)
@@ -440,36 +439,36 @@ uint64_t fpu_minmax_nan_d(uint64_t a, uint64_t b);
 uint64_t fpu_compare_nan_s(uint64_t a, uint64_t b, bool quiet);
 uint64_t fpu_compare_nan_d(uint64_t a, uint64_t b, bool quiet);
 
-#define FPU_DEFINE_MINMAX_S(name, sign)                                     \
-	static inline uint64_t fpu_##name##_s(uint64_t a, uint64_t b)       \
-	{                                                                   \
-		uint32_t x = fpu_unbox(a), y = fpu_unbox(b);                \
-		if (unlikely(fpu_is_nan_s(x) || fpu_is_nan_s(y)))           \
-			return fpu_minmax_nan_s(x, y);                      \
-		return FPU_BOX | (fpu_key_s(x) sign fpu_key_s(y) ? x : y);  \
+#define FPU_DEFINE_MINMAX_S(name, sign)                                    \
+	static inline uint64_t fpu_##name##_s(uint64_t a, uint64_t b)      \
+	{                                                                  \
+		uint32_t x = fpu_unbox(a), y = fpu_unbox(b);               \
+		if (unlikely(fpu_is_nan_s(x) || fpu_is_nan_s(y)))          \
+			return fpu_minmax_nan_s(x, y);                     \
+		return FPU_BOX | (fpu_key_s(x) sign fpu_key_s(y) ? x : y); \
 	}
 FPU_DEFINE_MINMAX_S(min, <)
 FPU_DEFINE_MINMAX_S(max, >)
 
-#define FPU_DEFINE_MINMAX_D(name, sign)                                     \
-	static inline uint64_t fpu_##name##_d(uint64_t a, uint64_t b)       \
-	{                                                                   \
-		if (unlikely(fpu_is_nan_d(a) || fpu_is_nan_d(b)))           \
-			return fpu_minmax_nan_d(a, b);                      \
-		return fpu_key_d(a) sign fpu_key_d(b) ? a : b;              \
+#define FPU_DEFINE_MINMAX_D(name, sign)                               \
+	static inline uint64_t fpu_##name##_d(uint64_t a, uint64_t b) \
+	{                                                             \
+		if (unlikely(fpu_is_nan_d(a) || fpu_is_nan_d(b)))     \
+			return fpu_minmax_nan_d(a, b);                \
+		return fpu_key_d(a) sign fpu_key_d(b) ? a : b;        \
 	}
 FPU_DEFINE_MINMAX_D(min, <)
 FPU_DEFINE_MINMAX_D(max, >)
 
 // Quiet host comparisons; NaNs never reach them.
-#define FPU_DEFINE_COMPARE(name, host, quiet, p)                            \
-	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b)     \
-	{                                                                   \
-		__auto_type x = fpu_in_##p(a);                              \
-		__auto_type y = fpu_in_##p(b);                              \
-		if (unlikely(__builtin_isunordered(x, y)))                  \
-			return fpu_compare_nan_##p(a, b, quiet);            \
-		return host(x, y);                                          \
+#define FPU_DEFINE_COMPARE(name, host, quiet, p)                        \
+	static inline uint64_t fpu_##name##_##p(uint64_t a, uint64_t b) \
+	{                                                               \
+		__auto_type x = fpu_in_##p(a);                          \
+		__auto_type y = fpu_in_##p(b);                          \
+		if (unlikely(__builtin_isunordered(x, y)))              \
+			return fpu_compare_nan_##p(a, b, quiet);        \
+		return host(x, y);                                      \
 	}
 
 #define FPU_EQUAL(x, y) ((x) == (y))

@@ -45,12 +45,18 @@ static uint64_t random_frac(unsigned bits)
 	uint64_t mask = (1ULL << bits) - 1, one = 1ULL << random_below(bits);
 
 	switch (random_below(6)) {
-	case 0: return 0;
-	case 1: return mask;
-	case 2: return one;
-	case 3: return mask ^ one;
-	case 4: return (one | 1ULL << random_below(bits)) & mask;
-	default: return random_bits() & mask;
+	case 0:
+		return 0;
+	case 1:
+		return mask;
+	case 2:
+		return one;
+	case 3:
+		return mask ^ one;
+	case 4:
+		return (one | 1ULL << random_below(bits)) & mask;
+	default:
+		return random_bits() & mask;
 	}
 }
 
@@ -60,17 +66,33 @@ static uint64_t random_float(unsigned frac_bits, unsigned exp_bits)
 	unsigned max = (1U << exp_bits) - 1, bias = max >> 1, exp;
 
 	switch (random_below(8)) {
-	case 0: exp = 0; break;
-	case 1: exp = max; break;
-	case 2: exp = 1 + random_below(3); break;
-	case 3: exp = max - 1 - random_below(3); break;
-	case 4: exp = bias + random_below(5) - 2; break;
-	case 5: exp = bias + random_below(130) - 65; break;
-	case 6: exp = bias - bias / 2 + random_below(2 * frac_bits + 4) - frac_bits; break;
-	default: exp = random_below(max + 1); break;
+	case 0:
+		exp = 0;
+		break;
+	case 1:
+		exp = max;
+		break;
+	case 2:
+		exp = 1 + random_below(3);
+		break;
+	case 3:
+		exp = max - 1 - random_below(3);
+		break;
+	case 4:
+		exp = bias + random_below(5) - 2;
+		break;
+	case 5:
+		exp = bias + random_below(130) - 65;
+		break;
+	case 6:
+		exp = bias - bias / 2 + random_below(2 * frac_bits + 4) - frac_bits;
+		break;
+	default:
+		exp = random_below(max + 1);
+		break;
 	}
-	return random_bits() << (frac_bits + exp_bits) |
-	       (uint64_t)(exp & max) << frac_bits | random_frac(frac_bits);
+	return random_bits() << (frac_bits + exp_bits) | (uint64_t)(exp & max) << frac_bits |
+	       random_frac(frac_bits);
 }
 
 static uint64_t random_operand(bool is_double)
@@ -87,16 +109,21 @@ static uint64_t random_int(void)
 	uint64_t x = random_bits() >> random_below(64);
 
 	switch (random_below(4)) {
-	case 0: return -x;
-	case 1: return (1ULL << random_below(64)) - random_below(3) + 1;
-	case 2: return (uint64_t)(int64_t)(int32_t)x;
-	default: return x;
+	case 0:
+		return -x;
+	case 1:
+		return (1ULL << random_below(64)) - random_below(3) + 1;
+	case 2:
+		return (uint64_t)(int64_t)(int32_t)x;
+	default:
+		return x;
 	}
 }
 
 static const char *const names[] = {
-	"add", "sub", "mul", "div", "sqrt", "madd", "msub", "nmsub", "nmadd", "to w", "to wu",
-	"to l", "to lu", "from w", "from wu", "from l", "from lu", "s from d/d from s",
+	"add",   "sub",    "mul",     "div",    "sqrt",    "madd",
+	"msub",  "nmsub",  "nmadd",   "to w",   "to wu",   "to l",
+	"to lu", "from w", "from wu", "from l", "from lu", "s from d/d from s",
 };
 static_assert(ARRAY_SIZE(names) == FPU_OP_COUNT / 2, "a name for each pair of operations");
 
@@ -104,7 +131,6 @@ static bool from_int(enum fpu_op op)
 {
 	return op >= FPU_CVT_S_W && op < FPU_CVT_S_D;
 }
-
 
 static uint64_t operand_of(enum fpu_op op)
 {
@@ -117,6 +143,7 @@ static uint64_t operand_of(enum fpu_op op)
 static uint64_t run_host(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, uint64_t c)
 {
 	switch (op) {
+	// clang-format off
 	case FPU_CVT_W_S: return fpu_cvt_w_s(a, rm);
 	case FPU_CVT_W_D: return fpu_cvt_w_d(a, rm);
 	case FPU_CVT_WU_S: return fpu_cvt_wu_s(a, rm);
@@ -126,6 +153,7 @@ static uint64_t run_host(enum fpu_op op, unsigned rm, uint64_t a, uint64_t b, ui
 	case FPU_CVT_LU_S: return fpu_cvt_lu_s(a, rm);
 	case FPU_CVT_LU_D: return fpu_cvt_lu_d(a, rm);
 	default: return fpu_slow(op, rm, a, b, c);
+		// clang-format on
 	}
 }
 
@@ -205,8 +233,8 @@ static const struct vector vectors[] = {
 	{ FPU_ADD_S, FPU_RMM, ONE_S, BOX(0x33800000), 0, BOX(0x3f800001), FPU_NX },
 	{ FPU_ADD_S, FPU_RNE, ONE_S, BOX(0x33800000), 0, ONE_S, FPU_NX },
 	{ FPU_ADD_D, FPU_RMM, ONE_D, 0x3ca0000000000000, 0, ONE_D + 1, FPU_NX },
-	{ FPU_ADD_D, FPU_RMM, ONE_D | FPU_SIGN_D, 0xbca0000000000000, 0,
-	  (ONE_D + 1) | FPU_SIGN_D, FPU_NX },
+	{ FPU_ADD_D, FPU_RMM, ONE_D | FPU_SIGN_D, 0xbca0000000000000, 0, (ONE_D + 1) | FPU_SIGN_D,
+	  FPU_NX },
 	{ FPU_ADD_D, FPU_RMM, ONE_D, 0x3c90000000000000, 0, ONE_D, FPU_NX },
 	// The least subnormal halved: 0 by ties to even, itself by RMM.
 	{ FPU_MUL_D, FPU_RNE, 1, 0x3fe0000000000000, 0, 0, FPU_UF | FPU_NX },
@@ -214,10 +242,10 @@ static const struct vector vectors[] = {
 	{ FPU_MUL_S, FPU_RMM, BOX(1), BOX(0x3e800000), 0, BOX(0), FPU_UF | FPU_NX },
 	// Tiny before rounding alone raises no underflow (spec 20.2): the product
 	// (1 - 2^-53) * 2^-1022 * (1 + 2^-52) rounds up to the least normal number.
-	{ FPU_MUL_D, FPU_RNE, 0x3fefffffffffffff, 0x0010000000000000, 0,
-	  0x0010000000000000, FPU_UF | FPU_NX },
-	{ FPU_MUL_D, FPU_RNE, 0x3ff0000000000001, 0x000fffffffffffff, 0,
-	  0x0010000000000000, FPU_NX },
+	{ FPU_MUL_D, FPU_RNE, 0x3fefffffffffffff, 0x0010000000000000, 0, 0x0010000000000000,
+	  FPU_UF | FPU_NX },
+	{ FPU_MUL_D, FPU_RNE, 0x3ff0000000000001, 0x000fffffffffffff, 0, 0x0010000000000000,
+	  FPU_NX },
 	// Overflow: the mode tells infinity from the largest number.
 	{ FPU_MUL_D, FPU_RMM, INF_D - 1, 0x4000000000000000, 0, INF_D, FPU_OF | FPU_NX },
 	{ FPU_MUL_D, FPU_RTZ, INF_D - 1, 0x4000000000000000, 0, INF_D - 1, FPU_OF | FPU_NX },
