@@ -44,21 +44,28 @@ unsigned fpu_get_flags(void)
 	return flags;
 }
 
+static fexcept_t host_flags(unsigned flags)
+{
+	fexcept_t host = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(flag_map); i++) {
+		if (flags & flag_map[i].flag)
+			host |= (fexcept_t)flag_map[i].host;
+	}
+	return host;
+}
+
+// Not by feraiseexcept(), which may raise inexact with overflow and underflow.
 void fpu_set_flags(unsigned flags)
 {
-	feclearexcept(FE_ALL_EXCEPT);
-	fpu_raise(flags);
+	fexcept_t host = host_flags(flags);
+
+	fesetexceptflag(&host, FE_ALL_EXCEPT);
 }
 
 void fpu_raise(unsigned flags)
 {
-	int host = 0;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(flag_map); i++) {
-		if (flags & flag_map[i].flag)
-			host |= flag_map[i].host;
-	}
-	feraiseexcept(host);
+	fpu_set_flags(fpu_get_flags() | flags);
 }
 
 unsigned fpu_get_rounding(void)
