@@ -26,7 +26,7 @@ enum riscv_satp_mode {
 struct riscv_cpu_info {
 	const char *const *extensions; // names for riscv,isa-extensions: "i", "m", ..., NULL
 	uint32_t timebase_hz;
-	uint32_t cboz_block_bytes; // 0: no Zicboz
+	uint32_t cboz_block_bytes;      // 0: no Zicboz
 	enum riscv_satp_mode satp_mode; // the widest
 	uint64_t mvendorid;
 	uint64_t marchid;

@@ -7,8 +7,7 @@
 #include "loop.h"
 #include "mmu.h"
 
-#define SSTATUS_WRITABLE \
-	(SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
+#define SSTATUS_WRITABLE (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
 #define SENVCFG_WRITABLE (SENVCFG_CBZE | 1) // and FIOM
 #define COUNTEREN_WRITABLE 7                // cycle, time, instret
 #define STVEC_MODE_MASK 3ULL
@@ -103,8 +102,9 @@ static bool read_counter(struct hart *h, unsigned csr, uint64_t *value)
 {
 	if (!counter_is_enabled(h, csr))
 		return false;
-	*value = csr == CSR_TIME ? hart_time(h) :
-		 csr == CSR_CYCLE ? clock_monotonic_ns() - h->vm->epoch_ns : read_instret(h);
+	*value = csr == CSR_TIME  ? hart_time(h) :
+		 csr == CSR_CYCLE ? clock_monotonic_ns() - h->vm->epoch_ns :
+				    read_instret(h);
 	return true;
 }
 

@@ -17,6 +17,8 @@ struct insn_desc {
 	bool has_compressed; // op + 1 is its compressed handler
 };
 
+// Lists of macros make one long declaration, which clang-format cannot lay out.
+// clang-format off
 #define WIDE(name, mask, match, format) { mask, match, OP_##name, format, false },
 #define BOTH(name, mask, match, format) { mask, match, OP_##name, format, true },
 
@@ -28,6 +30,7 @@ static const struct insn_desc insns[] = {
 
 #undef WIDE
 #undef BOTH
+// clang-format on
 
 static unsigned bits(uint32_t word, unsigned low, unsigned count)
 {
@@ -42,13 +45,15 @@ static int32_t sign_extend(uint32_t value, unsigned width)
 static int32_t imm_b(uint32_t insn)
 {
 	return sign_extend(bits(insn, 31, 1) << 12 | bits(insn, 7, 1) << 11 |
-				   bits(insn, 25, 6) << 5 | bits(insn, 8, 4) << 1, 13);
+				   bits(insn, 25, 6) << 5 | bits(insn, 8, 4) << 1,
+			   13);
 }
 
 static int32_t imm_j(uint32_t insn)
 {
 	return sign_extend(bits(insn, 31, 1) << 20 | bits(insn, 12, 8) << 12 |
-				   bits(insn, 20, 1) << 11 | bits(insn, 21, 10) << 1, 21);
+				   bits(insn, 20, 1) << 11 | bits(insn, 21, 10) << 1,
+			   21);
 }
 
 static int32_t imm_s(uint32_t insn)
@@ -126,8 +131,7 @@ static slot_t decode_format(const struct insn_desc *desc, unsigned op, uint32_t 
 	case FORMAT_I:
 		return decode_i(op, rd, rs1, (int32_t)insn >> 20);
 	case FORMAT_SHIFT:
-		return slot_make(op, int_dest(rd), rs1,
-				 (int32_t)bits(insn & ~desc->mask, 20, 6));
+		return slot_make(op, int_dest(rd), rs1, (int32_t)bits(insn & ~desc->mask, 20, 6));
 	case FORMAT_S:
 		return slot_make(op, rs2, rs1, imm_s(insn));
 	case FORMAT_B:
@@ -137,7 +141,8 @@ static slot_t decode_format(const struct insn_desc *desc, unsigned op, uint32_t 
 	case FORMAT_J:
 		return decode_branch(op, int_dest(rd), 0, imm_j(insn), offset);
 	case FORMAT_CSR:
-		return slot_make(op, int_dest(rd), rs1, (int32_t)(bits(insn, 20, 12) | (rd != 0) << 12));
+		return slot_make(op, int_dest(rd), rs1,
+				 (int32_t)(bits(insn, 20, 12) | (rd != 0) << 12));
 	case FORMAT_AMO:
 		return slot_make(op, int_dest(rd), rs1, (int32_t)(rs2 | bits(insn, 25, 2) << 8));
 	case FORMAT_FI:
@@ -178,10 +183,22 @@ slot_t decode_insn(uint32_t insn, unsigned offset)
 bool decode_is_jump(slot_t slot)
 {
 	switch ((slot >> 16) & 0xffff) {
-	case OP_jal: case OP_jal_c: case OP_jal_fwd: case OP_jal_fwd_c:
-	case OP_jal_back: case OP_jal_back_c: case OP_jalr: case OP_jalr_c:
-	case OP_ret: case OP_ret_c: case OP_illegal: case OP_illegal_c: case OP_sret:
-	case OP_ecall: case OP_ebreak: case OP_ebreak_c:
+	case OP_jal:
+	case OP_jal_c:
+	case OP_jal_fwd:
+	case OP_jal_fwd_c:
+	case OP_jal_back:
+	case OP_jal_back_c:
+	case OP_jalr:
+	case OP_jalr_c:
+	case OP_ret:
+	case OP_ret_c:
+	case OP_illegal:
+	case OP_illegal_c:
+	case OP_sret:
+	case OP_ecall:
+	case OP_ebreak:
+	case OP_ebreak_c:
 		return true;
 	default:
 		return false;

@@ -14,6 +14,7 @@
 typedef uint64_t slot_t;
 
 // Numbers of the handlers. OP_DECODE is 0: the empty slot.
+// clang-format off
 enum op {
 	OP_DECODE,
 #define X(name, ...) OP_##name, OP_##name##_c,
@@ -29,6 +30,7 @@ enum op {
 #undef X
 	OP_COUNT
 };
+// clang-format on
 
 static inline slot_t slot_make(unsigned op, unsigned a, unsigned b, int32_t imm)
 {

@@ -17,30 +17,30 @@
 
 // A rounding instruction, with the dynamic mode, and with a mode of its own (_rm).
 // @fast works in the host's mode, which is frm when that is one of the host's.
-#define ROUND(name, op, dest, a, b, c, fast)                        \
-	static COLD const slot_t *name##_odd(HANDLER_ARGS)          \
-	{                                                           \
-		FP_CHECK();                                         \
-		if (h->frm > FPU_RMM)                               \
-			GO(exec_illegal);                           \
-		dest = fpu_slow(op, h->frm, a, b, c);               \
-		NEXT(2);                                            \
-	}                                                           \
-	WIDE(name)                                                  \
-	{                                                           \
-		if (unlikely(h->fp_gate))                           \
-			GO(name##_odd);                             \
-		dest = (fast);                                      \
-		NEXT(len);                                          \
-	}                                                           \
-	WIDE(name##_rm)                                             \
-	{                                                           \
-		FP_CHECK();                                         \
-		if (likely(SLOT_RM == h->frm && h->frm < FPU_RMM))  \
-			dest = (fast);                              \
-		else                                                \
-			dest = fpu_slow(op, SLOT_RM, a, b, c);      \
-		NEXT(len);                                          \
+#define ROUND(name, op, dest, a, b, c, fast)                       \
+	static COLD const slot_t *name##_odd(HANDLER_ARGS)         \
+	{                                                          \
+		FP_CHECK();                                        \
+		if (h->frm > FPU_RMM)                              \
+			GO(exec_illegal);                          \
+		dest = fpu_slow(op, h->frm, a, b, c);              \
+		NEXT(2);                                           \
+	}                                                          \
+	WIDE(name)                                                 \
+	{                                                          \
+		if (unlikely(h->fp_gate))                          \
+			GO(name##_odd);                            \
+		dest = (fast);                                     \
+		NEXT(len);                                         \
+	}                                                          \
+	WIDE(name##_rm)                                            \
+	{                                                          \
+		FP_CHECK();                                        \
+		if (likely(SLOT_RM == h->frm && h->frm < FPU_RMM)) \
+			dest = (fast);                             \
+		else                                               \
+			dest = fpu_slow(op, SLOT_RM, a, b, c);     \
+		NEXT(len);                                         \
 	}
 
 #define ROUND1(name, op, fast) ROUND(name, op, FRD, FRS1, 0, 0, fast(FRS1))
@@ -80,20 +80,20 @@ FROM_INT(fcvt_d_l, FPU_CVT_D_L, fpu_cvt_d_l)
 FROM_INT(fcvt_d_lu, FPU_CVT_D_LU, fpu_cvt_d_lu)
 
 // To integer: these take any valid mode as an argument.
-#define TO_INT(name, convert)                          \
-	WIDE(name)                                     \
-	{                                              \
-		FP_CHECK();                            \
-		if (unlikely(h->frm > FPU_RMM))        \
-			GO(exec_illegal);              \
-		RD = convert(FRS1, h->frm);            \
-		NEXT(len);                             \
-	}                                              \
-	WIDE(name##_rm)                                \
-	{                                              \
-		FP_CHECK();                            \
-		RD = convert(FRS1, SLOT_RM);           \
-		NEXT(len);                             \
+#define TO_INT(name, convert)                   \
+	WIDE(name)                              \
+	{                                       \
+		FP_CHECK();                     \
+		if (unlikely(h->frm > FPU_RMM)) \
+			GO(exec_illegal);       \
+		RD = convert(FRS1, h->frm);     \
+		NEXT(len);                      \
+	}                                       \
+	WIDE(name##_rm)                         \
+	{                                       \
+		FP_CHECK();                     \
+		RD = convert(FRS1, SLOT_RM);    \
+		NEXT(len);                      \
 	}
 
 TO_INT(fcvt_w_s, fpu_cvt_w_s)
@@ -107,12 +107,12 @@ TO_INT(fcvt_lu_d, fpu_cvt_lu_d)
 
 // -- those that do not round --
 
-#define PLAIN(name, dest, expr)        \
-	WIDE(name)                     \
-	{                              \
-		FP_CHECK();            \
-		dest = (expr);         \
-		NEXT(len);             \
+#define PLAIN(name, dest, expr) \
+	WIDE(name)              \
+	{                       \
+		FP_CHECK();     \
+		dest = (expr);  \
+		NEXT(len);      \
 	}
 
 PLAIN(fsgnj_s, FRD, fpu_sgnj_s(FRS1, FRS2))

@@ -21,6 +21,8 @@
 		NEXT(len);             \
 	}
 
+// clang-format takes operators in macro arguments for pointers.
+// clang-format off
 ALU_BOTH(lui, SLOT_IMM)
 ALU_BOTH(li, SLOT_IMM)
 ALU_BOTH(mv, RS1)
@@ -56,6 +58,8 @@ ALU_WIDE(sllw, SEXT32((uint32_t)RS1 << (RS2 & 31)))
 ALU_WIDE(srlw, SEXT32((uint32_t)RS1 >> (RS2 & 31)))
 ALU_WIDE(sraw, SEXT32((int32_t)RS1 >> (RS2 & 31)))
 
+// clang-format on
+
 // -- M: division by zero and overflow have results, not traps (ch. 12.2) --
 
 static ALWAYS_INLINE uint64_t div64(int64_t a, int64_t b)
@@ -86,6 +90,7 @@ static ALWAYS_INLINE uint64_t rem32(int32_t a, int32_t b)
 	return b == -1 ? 0 : SEXT32(a % b);
 }
 
+// clang-format off
 ALU_WIDE(mul, RS1 * RS2)
 ALU_WIDE(mulh, (unsigned __int128)((__int128)(int64_t)RS1 * (int64_t)RS2) >> 64)
 ALU_WIDE(mulhsu, (unsigned __int128)((__int128)(int64_t)RS1 * RS2) >> 64)
@@ -99,6 +104,8 @@ ALU_WIDE(divw, div32((int32_t)RS1, (int32_t)RS2))
 ALU_WIDE(divuw, (uint32_t)RS2 ? SEXT32((uint32_t)RS1 / (uint32_t)RS2) : UINT64_MAX)
 ALU_WIDE(remw, rem32((int32_t)RS1, (int32_t)RS2))
 ALU_WIDE(remuw, (uint32_t)RS2 ? SEXT32((uint32_t)RS1 % (uint32_t)RS2) : SEXT32(RS1))
+
+// clang-format on
 
 // -- Zba --
 
@@ -175,24 +182,24 @@ ALU_WIDE(czero_nez, RS2 ? 0 : RS1)
 
 // -- branches: operand a is rs2 --
 
-#define BRANCH(kind, name, cond)                                    \
-	kind(name)                                                  \
-	{                                                           \
-		if (cond)                                           \
-			GOTO_PC(pc_of(h, s) + (uint64_t)SLOT_IMM);  \
-		NEXT(len);                                          \
-	}                                                           \
-	kind(name##_fwd)                                            \
-	{                                                           \
-		if (cond)                                           \
-			DISPATCH(s + SLOT_IMM);                     \
-		NEXT(len);                                          \
-	}                                                           \
-	kind(name##_back)                                           \
-	{                                                           \
-		if (cond)                                           \
-			GOTO_SLOT_POLL(s + SLOT_IMM);               \
-		NEXT(len);                                          \
+#define BRANCH(kind, name, cond)                                   \
+	kind(name)                                                 \
+	{                                                          \
+		if (cond)                                          \
+			GOTO_PC(pc_of(h, s) + (uint64_t)SLOT_IMM); \
+		NEXT(len);                                         \
+	}                                                          \
+	kind(name##_fwd)                                           \
+	{                                                          \
+		if (cond)                                          \
+			DISPATCH(s + SLOT_IMM);                    \
+		NEXT(len);                                         \
+	}                                                          \
+	kind(name##_back)                                          \
+	{                                                          \
+		if (cond)                                          \
+			GOTO_SLOT_POLL(s + SLOT_IMM);              \
+		NEXT(len);                                         \
 	}
 
 BRANCH(BOTH, beq, RS1 == RD)

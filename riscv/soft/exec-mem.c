@@ -14,22 +14,22 @@
 #define VA (h->x[SLOT_B] + (uint64_t)SLOT_IMM)
 
 // Guest memory may be misaligned and is shared with other harts: one access each.
-#define DEFINE_GUEST_ACCESS(bits)                                                          \
-	struct guest_u##bits {                                                             \
-		uint##bits##_t v;                                                          \
-	} __attribute__((packed, may_alias));                                              \
-	static ALWAYS_INLINE uint##bits##_t guest_load##bits(uint64_t host)                \
-	{                                                                                  \
-		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                            \
-			return *(volatile uint##bits##_t *)(uintptr_t)host;                \
-		return ((volatile struct guest_u##bits *)(uintptr_t)host)->v;              \
-	}                                                                                  \
-	static ALWAYS_INLINE void guest_store##bits(uint64_t host, uint##bits##_t v)       \
-	{                                                                                  \
-		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                            \
-			*(volatile uint##bits##_t *)(uintptr_t)host = v;                   \
-		else                                                                       \
-			((volatile struct guest_u##bits *)(uintptr_t)host)->v = v;         \
+#define DEFINE_GUEST_ACCESS(bits)                                                    \
+	struct guest_u##bits {                                                       \
+		uint##bits##_t v;                                                    \
+	} __attribute__((packed, may_alias));                                        \
+	static ALWAYS_INLINE uint##bits##_t guest_load##bits(uint64_t host)          \
+	{                                                                            \
+		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                      \
+			return *(volatile uint##bits##_t *)(uintptr_t)host;          \
+		return ((volatile struct guest_u##bits *)(uintptr_t)host)->v;        \
+	}                                                                            \
+	static ALWAYS_INLINE void guest_store##bits(uint64_t host, uint##bits##_t v) \
+	{                                                                            \
+		if (HOST_IS_STRICT && !(host & (bits / 8 - 1)))                      \
+			*(volatile uint##bits##_t *)(uintptr_t)host = v;             \
+		else                                                                 \
+			((volatile struct guest_u##bits *)(uintptr_t)host)->v = v;   \
 	}
 
 // Where the compiler splits misaligned accesses into bytes, aligned ones must not be.
@@ -66,41 +66,40 @@ static ALWAYS_INLINE int slot_length(slot_t w)
 
 // -- loads: @bits wide; @check comes first; @put stores v --
 
-#define LOAD(kind, name, bits, check, put)                                         \
-	static COLD const slot_t *name##_walk(HANDLER_ARGS)                        \
-	{                                                                          \
-		uint##bits##_t v;                                                  \
-		h->trap_cause = mmu_load(h, VA, &h->scratch, bits / 8);            \
-		if (h->trap_cause != CAUSE_NONE)                                   \
-			GO(exec_raise);                                            \
-		v = (uint##bits##_t)h->scratch;                                    \
-		put;                                                               \
-		NEXT(slot_length(w));                                              \
-	}                                                                          \
-	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                  \
-	{                                                                          \
-		uint64_t va = VA;                                                  \
-		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);      \
-		uint##bits##_t v;                                                  \
-		if (!e)                                                            \
-			GO(name##_walk);                                           \
-		h->near_read[SLOT_B] = *e;                                         \
-		v = guest_load##bits(va + e->addend);                              \
-		put;                                                               \
-		NEXT(slot_length(w));                                              \
-	}                                                                          \
-	kind(name)                                                                 \
-	{                                                                          \
-		uint64_t va = VA;                                                  \
-		const struct tlb_entry *e =                                        \
-			probe_near(&h->near_read[SLOT_B], va, bits / 8);           \
-		uint##bits##_t v;                                                  \
-		check;                                                             \
-		if (!e)                                                            \
-			GO(name##_far);                                            \
-		v = guest_load##bits(va + e->addend);                              \
-		put;                                                               \
-		NEXT(len);                                                         \
+#define LOAD(kind, name, bits, check, put)                                                   \
+	static COLD const slot_t *name##_walk(HANDLER_ARGS)                                  \
+	{                                                                                    \
+		uint##bits##_t v;                                                            \
+		h->trap_cause = mmu_load(h, VA, &h->scratch, bits / 8);                      \
+		if (h->trap_cause != CAUSE_NONE)                                             \
+			GO(exec_raise);                                                      \
+		v = (uint##bits##_t)h->scratch;                                              \
+		put;                                                                         \
+		NEXT(slot_length(w));                                                        \
+	}                                                                                    \
+	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                            \
+	{                                                                                    \
+		uint64_t va = VA;                                                            \
+		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);                \
+		uint##bits##_t v;                                                            \
+		if (!e)                                                                      \
+			GO(name##_walk);                                                     \
+		h->near_read[SLOT_B] = *e;                                                   \
+		v = guest_load##bits(va + e->addend);                                        \
+		put;                                                                         \
+		NEXT(slot_length(w));                                                        \
+	}                                                                                    \
+	kind(name)                                                                           \
+	{                                                                                    \
+		uint64_t va = VA;                                                            \
+		const struct tlb_entry *e = probe_near(&h->near_read[SLOT_B], va, bits / 8); \
+		uint##bits##_t v;                                                            \
+		check;                                                                       \
+		if (!e)                                                                      \
+			GO(name##_far);                                                      \
+		v = guest_load##bits(va + e->addend);                                        \
+		put;                                                                         \
+		NEXT(len);                                                                   \
 	}
 
 LOAD(WIDE, lb, 8, , RD = (uint64_t)(int64_t)(int8_t)v)
@@ -115,35 +114,34 @@ LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 
 // -- stores --
 
-#define STORE(kind, name, bits, check, value)                                      \
-	static COLD const slot_t *name##_walk(HANDLER_ARGS)                        \
-	{                                                                          \
-		h->scratch = (uint##bits##_t)(value);                              \
-		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);           \
-		if (h->trap_cause != CAUSE_NONE)                                   \
-			GO(exec_raise);                                            \
-		NEXT(slot_length(w));                                              \
-	}                                                                          \
-	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                  \
-	{                                                                          \
-		uint64_t va = VA;                                                  \
-		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);     \
-		if (!e)                                                            \
-			GO(name##_walk);                                           \
-		h->near_write[SLOT_B] = *e;                                        \
-		guest_store##bits(va + e->addend, (uint##bits##_t)(value));        \
-		NEXT(slot_length(w));                                              \
-	}                                                                          \
-	kind(name)                                                                 \
-	{                                                                          \
-		uint64_t va = VA;                                                  \
-		const struct tlb_entry *e =                                        \
-			probe_near(&h->near_write[SLOT_B], va, bits / 8);          \
-		check;                                                             \
-		if (!e)                                                            \
-			GO(name##_far);                                            \
-		guest_store##bits(va + e->addend, (uint##bits##_t)(value));        \
-		NEXT(len);                                                         \
+#define STORE(kind, name, bits, check, value)                                                 \
+	static COLD const slot_t *name##_walk(HANDLER_ARGS)                                   \
+	{                                                                                     \
+		h->scratch = (uint##bits##_t)(value);                                         \
+		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);                      \
+		if (h->trap_cause != CAUSE_NONE)                                              \
+			GO(exec_raise);                                                       \
+		NEXT(slot_length(w));                                                         \
+	}                                                                                     \
+	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                             \
+	{                                                                                     \
+		uint64_t va = VA;                                                             \
+		const struct tlb_entry *e = probe(h->write_tlb, va, bits / 8);                \
+		if (!e)                                                                       \
+			GO(name##_walk);                                                      \
+		h->near_write[SLOT_B] = *e;                                                   \
+		guest_store##bits(va + e->addend, (uint##bits##_t)(value));                   \
+		NEXT(slot_length(w));                                                         \
+	}                                                                                     \
+	kind(name)                                                                            \
+	{                                                                                     \
+		uint64_t va = VA;                                                             \
+		const struct tlb_entry *e = probe_near(&h->near_write[SLOT_B], va, bits / 8); \
+		check;                                                                        \
+		if (!e)                                                                       \
+			GO(name##_far);                                                       \
+		guest_store##bits(va + e->addend, (uint##bits##_t)(value));                   \
+		NEXT(len);                                                                    \
 	}
 
 STORE(WIDE, sb, 8, , RD)
@@ -176,32 +174,32 @@ static ALWAYS_INLINE bool amo_pointer(struct hart *h, uint64_t va, unsigned size
 	return h->trap_cause == CAUSE_NONE;
 }
 
-#define AMO_W(name, expr)                                                          \
-	WIDE(name##_w)                                                             \
-	{                                                                          \
-		uint32_t source = (uint32_t)AMO_SOURCE;                            \
-		uint32_t *p;                                                       \
-		if (unlikely(!amo_pointer(h, AMO_VA, 4)))                          \
-			GO(exec_raise);                                            \
-		p = h->scratch_host;                                               \
-		RD = (uint64_t)(int64_t)(int32_t)(expr);                           \
-		NEXT(len);                                                         \
+#define AMO_W(name, expr)                                 \
+	WIDE(name##_w)                                    \
+	{                                                 \
+		uint32_t source = (uint32_t)AMO_SOURCE;   \
+		uint32_t *p;                              \
+		if (unlikely(!amo_pointer(h, AMO_VA, 4))) \
+			GO(exec_raise);                   \
+		p = h->scratch_host;                      \
+		RD = (uint64_t)(int64_t)(int32_t)(expr);  \
+		NEXT(len);                                \
 	}
 
-#define AMO_D(name, expr)                                                          \
-	WIDE(name##_d)                                                             \
-	{                                                                          \
-		uint64_t source = AMO_SOURCE;                                      \
-		uint64_t *p;                                                       \
-		if (unlikely(!amo_pointer(h, AMO_VA, 8)))                          \
-			GO(exec_raise);                                            \
-		p = h->scratch_host;                                               \
-		RD = (expr);                                                       \
-		NEXT(len);                                                         \
+#define AMO_D(name, expr)                                 \
+	WIDE(name##_d)                                    \
+	{                                                 \
+		uint64_t source = AMO_SOURCE;             \
+		uint64_t *p;                              \
+		if (unlikely(!amo_pointer(h, AMO_VA, 8))) \
+			GO(exec_raise);                   \
+		p = h->scratch_host;                      \
+		RD = (expr);                              \
+		NEXT(len);                                \
 	}
 
-#define AMO(name, builtin)                                        \
-	AMO_W(name, builtin(p, source, __ATOMIC_SEQ_CST))         \
+#define AMO(name, builtin)                                \
+	AMO_W(name, builtin(p, source, __ATOMIC_SEQ_CST)) \
 	AMO_D(name, builtin(p, source, __ATOMIC_SEQ_CST))
 
 AMO(amoswap, __atomic_exchange_n)
@@ -211,14 +209,14 @@ AMO(amoand, __atomic_fetch_and)
 AMO(amoor, __atomic_fetch_or)
 
 // Minimum and maximum: @type tells how to compare.
-#define DEFINE_MINMAX(name, type, utype, op)                                              \
-	static ALWAYS_INLINE utype name(utype *p, utype source)                           \
-	{                                                                                 \
-		utype old = __atomic_load_n(p, __ATOMIC_RELAXED);                         \
-		while (!__sync_bool_compare_and_swap(                                     \
-			p, old, (type)source op(type)old ? source : old))                 \
-			old = __atomic_load_n(p, __ATOMIC_RELAXED);                       \
-		return old;                                                               \
+#define DEFINE_MINMAX(name, type, utype, op)                                                    \
+	static ALWAYS_INLINE utype name(utype *p, utype source)                                 \
+	{                                                                                       \
+		utype old = __atomic_load_n(p, __ATOMIC_RELAXED);                               \
+		while (!__sync_bool_compare_and_swap(p, old,                                    \
+						     (type)source op(type) old ? source : old)) \
+			old = __atomic_load_n(p, __ATOMIC_RELAXED);                             \
+		return old;                                                                     \
 	}
 
 DEFINE_MINMAX(fetch_min32, int32_t, uint32_t, <)
@@ -243,20 +241,20 @@ AMO_D(amomaxu, fetch_maxu64(p, source))
 // A value that changed and changed back goes unnoticed, which the sequences that
 // the ISA guarantees progress for (ch. 13.3) and compilers emit tolerate.
 
-#define LR(name, bits)                                                                    \
-	WIDE(name)                                                                        \
-	{                                                                                 \
-		uint64_t va = AMO_VA;                                                     \
-		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);             \
-		if (unlikely(va & (bits / 8 - 1)))                                        \
-			RAISE(CAUSE_LOAD_MISALIGNED, va);                                 \
-		if (unlikely(!e))                                                         \
-			GO(lr_slow);                                                      \
-		h->resv_value = __atomic_load_n(                                          \
-			(uint##bits##_t *)(uintptr_t)(va + e->addend), __ATOMIC_SEQ_CST); \
-		h->resv_va = va;                                                          \
-		RD = (uint64_t)(int64_t)(int##bits##_t)h->resv_value;                     \
-		NEXT(len);                                                                \
+#define LR(name, bits)                                                                         \
+	WIDE(name)                                                                             \
+	{                                                                                      \
+		uint64_t va = AMO_VA;                                                          \
+		const struct tlb_entry *e = probe(h->read_tlb, va, bits / 8);                  \
+		if (unlikely(va & (bits / 8 - 1)))                                             \
+			RAISE(CAUSE_LOAD_MISALIGNED, va);                                      \
+		if (unlikely(!e))                                                              \
+			GO(lr_slow);                                                           \
+		h->resv_value = __atomic_load_n((uint##bits##_t *)(uintptr_t)(va + e->addend), \
+						__ATOMIC_SEQ_CST);                             \
+		h->resv_va = va;                                                               \
+		RD = (uint64_t)(int64_t)(int##bits##_t)h->resv_value;                          \
+		NEXT(len);                                                                     \
 	}
 
 // Fills the TLB and tries again, or faults. A device has no reservations.
@@ -271,18 +269,18 @@ static COLD const slot_t *lr_slow(HANDLER_ARGS)
 LR(lr_w, 32)
 LR(lr_d, 64)
 
-#define SC(name, bits)                                                                    \
-	WIDE(name)                                                                        \
-	{                                                                                 \
-		uint64_t va = AMO_VA, expected = h->resv_va;                              \
-		if (unlikely(!amo_pointer(h, va, bits / 8)))                              \
-			GO(exec_raise);                                                   \
-		h->resv_va = RESERVATION_NONE;                                            \
-		RD = va != expected ||                                                    \
-		     !__sync_bool_compare_and_swap((uint##bits##_t *)h->scratch_host,     \
-						   (uint##bits##_t)h->resv_value,         \
-						   (uint##bits##_t)AMO_SOURCE);           \
-		NEXT(len);                                                                \
+#define SC(name, bits)                                                                \
+	WIDE(name)                                                                    \
+	{                                                                             \
+		uint64_t va = AMO_VA, expected = h->resv_va;                          \
+		if (unlikely(!amo_pointer(h, va, bits / 8)))                          \
+			GO(exec_raise);                                               \
+		h->resv_va = RESERVATION_NONE;                                        \
+		RD = va != expected ||                                                \
+		     !__sync_bool_compare_and_swap((uint##bits##_t *)h->scratch_host, \
+						   (uint##bits##_t)h->resv_value,     \
+						   (uint##bits##_t)AMO_SOURCE);       \
+		NEXT(len);                                                            \
 	}
 
 SC(sc_w, 32)

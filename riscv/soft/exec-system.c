@@ -295,27 +295,28 @@ static bool access_csr(struct hart *h, slot_t w, enum csr_op op, uint64_t source
 
 	if (!csr_is_accessible(h, csr, writes) || !csr_read(h, csr, &h->scratch))
 		return false;
-	if (writes && !csr_write(h, csr, op == CSR_WRITE ? source :
-					 op == CSR_SET ? h->scratch | source :
-					 h->scratch & ~source))
+	if (writes && !csr_write(h, csr,
+				 op == CSR_WRITE ? source :
+				 op == CSR_SET   ? h->scratch | source :
+						   h->scratch & ~source))
 		return false;
 	h->x[SLOT_A] = h->scratch;
 	return true;
 }
 
 // A write may have enabled an interrupt, or changed what pc means.
-#define CSR_HANDLER(name, op, source)                              \
-	WIDE(name)                                                 \
-	{                                                          \
-		if (unlikely(!access_csr(h, w, op, source)))       \
-			GO(exec_illegal);                          \
-		if (unlikely(hart_interrupt_is_due(h)))            \
-			atomic_fetch_or(&h->pending, PENDING_IRQ); \
+#define CSR_HANDLER(name, op, source)                                                 \
+	WIDE(name)                                                                    \
+	{                                                                             \
+		if (unlikely(!access_csr(h, w, op, source)))                          \
+			GO(exec_illegal);                                             \
+		if (unlikely(hart_interrupt_is_due(h)))                               \
+			atomic_fetch_or(&h->pending, PENDING_IRQ);                    \
 		if (unlikely((SLOT_IMM & 0xfff) == CSR_SATP || hart_is_pending(h))) { \
-			h->pc = pc_of(h, s) + 2 * (uint64_t)len;   \
-			GO(exec_enter);                            \
-		}                                                  \
-		NEXT(len);                                         \
+			h->pc = pc_of(h, s) + 2 * (uint64_t)len;                      \
+			GO(exec_enter);                                               \
+		}                                                                     \
+		NEXT(len);                                                            \
 	}
 
 CSR_HANDLER(csrrw, CSR_WRITE, h->x[SLOT_B])

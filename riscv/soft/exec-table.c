@@ -3,6 +3,7 @@
 // counts them first.
 #include "exec.h"
 
+// clang-format off
 #define RUN_BOTH(name, ...) [OP_##name] = op_##name, [OP_##name##_c] = op_##name##_c,
 #define RUN_WIDE(name, ...) [OP_##name] = op_##name,
 #define RUN_ROUND(name, ...) [OP_##name] = op_##name, [OP_##name##_rm] = op_##name##_rm,
@@ -27,3 +28,4 @@ handler_fn *const exec_counting_handlers[OP_COUNT] = {
 	ISA_WIDE_INT(COUNT_WIDE) ISA_WIDE_SYSTEM(COUNT_WIDE) ISA_WIDE_ATOMIC(COUNT_WIDE)
 	ISA_FP_OTHER(COUNT_WIDE) ISA_FP_ROUND(COUNT_ROUND) ISA_INTERNAL_BRANCH(COUNT_WIDE)
 };
+// clang-format on

@@ -59,12 +59,12 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 #ifdef EXEC_LOOP
 #define DISPATCH(p) return (p)
 #else
-#define DISPATCH(p)                                                \
-	do {                                                       \
-		s = (p);                                           \
-		KEEP_IN_REGISTER(s);                               \
-		w = slot_load(s);                                  \
-		return h->handlers[slot_op(w)](h, s, w);            \
+#define DISPATCH(p)                                      \
+	do {                                             \
+		s = (p);                                 \
+		KEEP_IN_REGISTER(s);                     \
+		w = slot_load(s);                        \
+		return h->handlers[slot_op(w)](h, s, w); \
 	} while (0)
 #endif
 
@@ -74,58 +74,57 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 #define GO(handler) return handler(h, s, w)
 
 // Goes on at address @target, in whatever page; polls.
-#define GOTO_PC(target)                                                               \
-	do {                                                                          \
-		uint64_t goto_pc_ = (target);                                         \
-		const struct tlb_entry *goto_e_ = &h->fetch_tlb[tlb_index(goto_pc_)]; \
-		if (unlikely(goto_e_->tag != (goto_pc_ & PAGE_MASK)) ||               \
-		    hart_is_pending(h)) {                                             \
-			h->pc = goto_pc_;                                             \
-			GO(exec_enter);                                               \
-		}                                                                     \
-		h->page_va = goto_e_->tag;                                            \
-		h->page_slots = (const slot_t *)(uintptr_t)goto_e_->addend;           \
-		DISPATCH(h->page_slots + ((goto_pc_ & PAGE_OFFSET_MASK) >> 1));       \
+#define GOTO_PC(target)                                                                       \
+	do {                                                                                  \
+		uint64_t goto_pc_ = (target);                                                 \
+		const struct tlb_entry *goto_e_ = &h->fetch_tlb[tlb_index(goto_pc_)];         \
+		if (unlikely(goto_e_->tag != (goto_pc_ & PAGE_MASK)) || hart_is_pending(h)) { \
+			h->pc = goto_pc_;                                                     \
+			GO(exec_enter);                                                       \
+		}                                                                             \
+		h->page_va = goto_e_->tag;                                                    \
+		h->page_slots = (const slot_t *)(uintptr_t)goto_e_->addend;                   \
+		DISPATCH(h->page_slots + ((goto_pc_ & PAGE_OFFSET_MASK) >> 1));               \
 	} while (0)
 
 // Goes on at slot @p of this page; polls.
-#define GOTO_SLOT_POLL(p)                          \
-	do {                                       \
-		s = (p);                           \
-		if (hart_is_pending(h)) {          \
-			h->pc = pc_of(h, s);       \
-			GO(exec_enter);            \
-		}                                  \
-		DISPATCH(s);                       \
+#define GOTO_SLOT_POLL(p)                    \
+	do {                                 \
+		s = (p);                     \
+		if (hart_is_pending(h)) {    \
+			h->pc = pc_of(h, s); \
+			GO(exec_enter);      \
+		}                            \
+		DISPATCH(s);                 \
 	} while (0)
 
-#define RAISE(cause, tval)                     \
-	do {                                   \
-		h->trap_cause = (cause);       \
-		h->trap_tval = (tval);         \
-		GO(exec_raise);                \
+#define RAISE(cause, tval)               \
+	do {                             \
+		h->trap_cause = (cause); \
+		h->trap_tval = (tval);   \
+		GO(exec_raise);          \
 	} while (0)
 
 // WIDE(name) { body }: the handler of a 32-bit instruction; `len` is its length in
 // slots. BOTH(name) { body }: the same body for both lengths.
-#define WIDE(name)                                                          \
+#define WIDE(name)                                                             \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
-	const slot_t *op_##name(HANDLER_ARGS)                               \
-	{                                                                   \
-		return name##_body(h, s, w, 2);                          \
-	}                                                                   \
+	const slot_t *op_##name(HANDLER_ARGS)                                  \
+	{                                                                      \
+		return name##_body(h, s, w, 2);                                \
+	}                                                                      \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
 
-#define BOTH(name)                                                          \
+#define BOTH(name)                                                             \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
-	const slot_t *op_##name(HANDLER_ARGS)                               \
-	{                                                                   \
-		return name##_body(h, s, w, 2);                          \
-	}                                                                   \
-	const slot_t *op_##name##_c(HANDLER_ARGS)                           \
-	{                                                                   \
-		return name##_body(h, s, w, 1);                          \
-	}                                                                   \
+	const slot_t *op_##name(HANDLER_ARGS)                                  \
+	{                                                                      \
+		return name##_body(h, s, w, 2);                                \
+	}                                                                      \
+	const slot_t *op_##name##_c(HANDLER_ARGS)                              \
+	{                                                                      \
+		return name##_body(h, s, w, 1);                                \
+	}                                                                      \
 	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
 
 // A handler of its own.
@@ -142,15 +141,16 @@ handler_fn exec_leave;
 // An FP instruction while FS is not Dirty.
 handler_fn exec_fp_gate;
 // An FP instruction may run: FS is Dirty.
-#define FP_CHECK()                                         \
-	do {                                               \
-		if (unlikely(h->fp_gate & FP_GATE_STATE))  \
-			GO(exec_fp_gate);                  \
+#define FP_CHECK()                                        \
+	do {                                              \
+		if (unlikely(h->fp_gate & FP_GATE_STATE)) \
+			GO(exec_fp_gate);                 \
 	} while (0)
 
 // Any instruction while instret counts.
 handler_fn exec_counted;
 
+// clang-format off
 #define X(name, ...) handler_fn op_##name, op_##name##_c;
 ISA_BOTH(X) ISA_FP_BOTH(X) ISA_INTERNAL_BOTH(X)
 #undef X
@@ -160,6 +160,7 @@ ISA_WIDE_INT(X) ISA_WIDE_SYSTEM(X) ISA_WIDE_ATOMIC(X) ISA_FP_OTHER(X) ISA_INTERN
 #define X(name, ...) handler_fn op_##name, op_##name##_rm;
 ISA_FP_ROUND(X)
 #undef X
-handler_fn op_decode;
+	// clang-format on
+	handler_fn op_decode;
 
 #endif

@@ -92,7 +92,9 @@ static uint32_t quadrant0(uint16_t insn)
 
 static uint32_t quadrant1_arith(uint16_t insn)
 {
-	static const struct { uint8_t funct7, funct3, opcode; } ops[8] = {
+	static const struct {
+		uint8_t funct7, funct3, opcode;
+	} ops[8] = {
 		{ 0x20, 0, 0x33 }, { 0, 4, 0x33 }, { 0, 6, 0x33 }, { 0, 7, 0x33 }, // sub xor or and
 		{ 0x20, 0, 0x3b }, { 0, 0, 0x3b },                                 // subw addw
 	};
@@ -118,13 +120,16 @@ static uint32_t quadrant1(uint16_t insn)
 {
 	unsigned rd = field(insn, 7, 5);
 	uint32_t target_j = sext(bit(insn, 12, 11) | bit(insn, 11, 4) | field(insn, 9, 2) << 8 |
-				 bit(insn, 8, 10) | bit(insn, 7, 6) | bit(insn, 6, 7) |
-				 field(insn, 3, 3) << 1 | bit(insn, 2, 5), 12);
-	uint32_t target_b = sext(bit(insn, 12, 8) | field(insn, 10, 2) << 3 |
-				 field(insn, 5, 2) << 6 | field(insn, 3, 2) << 1 |
-				 bit(insn, 2, 5), 9);
+					 bit(insn, 8, 10) | bit(insn, 7, 6) | bit(insn, 6, 7) |
+					 field(insn, 3, 3) << 1 | bit(insn, 2, 5),
+				 12);
+	uint32_t target_b =
+		sext(bit(insn, 12, 8) | field(insn, 10, 2) << 3 | field(insn, 5, 2) << 6 |
+			     field(insn, 3, 2) << 1 | bit(insn, 2, 5),
+		     9);
 	uint32_t imm16sp = sext(bit(insn, 12, 9) | bit(insn, 6, 4) | bit(insn, 5, 6) |
-				field(insn, 3, 2) << 7 | bit(insn, 2, 5), 10);
+					field(insn, 3, 2) << 7 | bit(insn, 2, 5),
+				10);
 
 	switch (insn >> 13) {
 	case 0: // c.addi, c.nop

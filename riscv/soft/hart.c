@@ -322,8 +322,9 @@ static void sbi_remote_fence(struct vcpu *self, const uint64_t *targets, unsigne
 		mmu_flush(h, &fence);
 	hart_park(h);
 	for (unsigned i = 0; i < vm->hart_count; i++)
-		seq[i] = i != h->index && is_target(targets, words, i)
-				 ? hart_post_fence(vm->harts[i], &fence) : 0;
+		seq[i] = i != h->index && is_target(targets, words, i) ?
+				 hart_post_fence(vm->harts[i], &fence) :
+				 0;
 	for (unsigned i = 0; i < vm->hart_count; i++)
 		if (seq[i])
 			hart_await_fence(vm->harts[i], seq[i]);

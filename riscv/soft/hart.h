@@ -90,7 +90,7 @@ struct tlb {
 	struct tlb_entry entries[TLB_ENTRIES];
 	uint16_t filled[TLB_FILL_LIST]; // indices filled since the last flush ...
 	unsigned fill_count;            // ... if at most TLB_FILL_LIST
-	uint64_t superpages; // bit (va >> 30) % 64: entries that came from a superpage
+	uint64_t superpages;            // bit (va >> 30) % 64: entries that came from a superpage
 };
 
 // In front of the TLBs: for each base register, the page of the last access through
@@ -145,8 +145,8 @@ struct hart {
 	uint64_t x[33]; // x[0] stays 0; x[32] takes results meant for x0
 	_Atomic uint32_t pending;
 	enum priv priv;
-	uint64_t page_va;         // page that is being executed ...
-	const slot_t *page_slots; // ... and the slot of its first halfword
+	uint64_t page_va;            // page that is being executed ...
+	const slot_t *page_slots;    // ... and the slot of its first halfword
 	struct tlb_entry *near_read; // of the near TLB of this mode, by base register
 	struct tlb_entry *near_write;
 	const struct tlb_entry *read_tlb;
@@ -155,8 +155,8 @@ struct hart {
 	unsigned fp_gate; // FP_GATE_* bits: what keeps FP instructions off the fast path
 	uint64_t f[32];
 	handler_fn *handlers[OP_COUNT]; // by operation: exec_handlers, or the counting ones
-	uint64_t pc; // valid when not executing; else see pc_of()
-	uint64_t resv_va;    // LR's reservation; odd: none
+	uint64_t pc;                    // valid when not executing; else see pc_of()
+	uint64_t resv_va;               // LR's reservation; odd: none
 	uint64_t resv_value;
 
 	// Supervisor CSRs.
@@ -178,7 +178,7 @@ struct hart {
 	uint64_t trap_tval;
 	enum vcpu_exit exit; // why the handlers returned
 
-	uint64_t scratch;   // for handlers, which must not take a local's address
+	uint64_t scratch; // for handlers, which must not take a local's address
 	void *scratch_host;
 
 	// A 32-bit instruction across a page end, decoded afresh each time.
@@ -194,10 +194,10 @@ struct hart {
 
 	// Any thread, under lock.
 	pthread_mutex_t lock;
-	_Atomic bool waiting;       // on wake
-	pthread_cond_t wake;        // pending set, or state changed
-	pthread_cond_t fence_done;  // done_seq moved or parked: other harts wait
-	bool parked; // executes nothing and does its fences before it goes on
+	_Atomic bool waiting;      // on wake
+	pthread_cond_t wake;       // pending set, or state changed
+	pthread_cond_t fence_done; // done_seq moved or parked: other harts wait
+	bool parked;               // executes nothing and does its fences before it goes on
 	struct fence fences[FENCE_QUEUE];
 	unsigned fence_count;
 	uint64_t posted_seq;

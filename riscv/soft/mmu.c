@@ -231,13 +231,13 @@ static int device_access(struct hart *h, uint64_t va, uint64_t gpa, void *data, 
 
 // Aligned accesses are one access of the host: other harts never see half of one.
 // The rest, and what straddles pages, goes byte by byte.
-#define COPY_WHOLE(type)                                                              \
-	do {                                                                          \
-		type *guest = host, *own = data;                                      \
-		if (access == MMU_WRITE)                                              \
-			__atomic_store_n(guest, *own, __ATOMIC_RELAXED);              \
-		else                                                                  \
-			*own = __atomic_load_n(guest, __ATOMIC_RELAXED);              \
+#define COPY_WHOLE(type)                                                 \
+	do {                                                             \
+		type *guest = host, *own = data;                         \
+		if (access == MMU_WRITE)                                 \
+			__atomic_store_n(guest, *own, __ATOMIC_RELAXED); \
+		else                                                     \
+			*own = __atomic_load_n(guest, __ATOMIC_RELAXED); \
 	} while (0)
 
 static void copy_bytes(uint8_t *data, uint8_t *host, unsigned size, enum mmu_access access)

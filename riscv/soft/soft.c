@@ -29,7 +29,8 @@ static int soft_vm_init(struct accel *accel)
 	vm->epoch_ns = clock_monotonic_ns();
 	vm->one_entry_tlb = accel->config->soft_tlb_entries == 1;
 	vm->max_satp_mode = bits == 57 ? RISCV_SATP_SV57 :
-			    bits == 48 ? RISCV_SATP_SV48 : RISCV_SATP_SV39;
+			    bits == 48 ? RISCV_SATP_SV48 :
+					 RISCV_SATP_SV39;
 	vm->hart_count = accel->config->cpus;
 	vm->harts = calloc(vm->hart_count, sizeof(struct hart *));
 	accel->priv = vm;
@@ -111,12 +112,14 @@ static size_t soft_dump(struct vcpu *vcpu, char *text, size_t size)
 					 (unsigned long long)h->x[i], i % 4 == 3 ? "\n" : "  ");
 	if (used < size)
 		used += (size_t)snprintf(text + used, size - used,
-			"pc  %016llx  sepc %016llx  scause %llx  stval %016llx\n"
-			"satp %016llx  sstatus %llx  stvec %016llx  mode %s\n",
-			(unsigned long long)h->pc, (unsigned long long)h->sepc,
-			(unsigned long long)h->scause, (unsigned long long)h->stval,
-			(unsigned long long)h->satp, (unsigned long long)h->sstatus,
-			(unsigned long long)h->stvec, h->priv == PRIV_S ? "S" : "U");
+					 "pc  %016llx  sepc %016llx  scause %llx  stval %016llx\n"
+					 "satp %016llx  sstatus %llx  stvec %016llx  mode %s\n",
+					 (unsigned long long)h->pc, (unsigned long long)h->sepc,
+					 (unsigned long long)h->scause,
+					 (unsigned long long)h->stval, (unsigned long long)h->satp,
+					 (unsigned long long)h->sstatus,
+					 (unsigned long long)h->stvec,
+					 h->priv == PRIV_S ? "S" : "U");
 	return MIN(used, size);
 }
 
@@ -155,11 +158,11 @@ static void soft_irq(struct vcpu *vcpu, unsigned line, bool high)
 }
 
 // What riscv,isa-extensions says: only what the tests hold against a reference.
-static const char *const extensions[] = {
-	"i", "m", "a", "f", "d", "c", "zicboz", "zicntr", "zicond", "zicsr", "zifencei",
-	"zihintpause", "zawrs", "zba", "zbb", "zbs", "sstc", "svinval", "svnapot", "svpbmt",
-	"svvptc", NULL
-};
+static const char *const extensions[] = { "i",        "m",           "a",       "f",       "d",
+					  "c",        "zicboz",      "zicntr",  "zicond",  "zicsr",
+					  "zifencei", "zihintpause", "zawrs",   "zba",     "zbb",
+					  "zbs",      "sstc",        "svinval", "svnapot", "svpbmt",
+					  "svvptc",   NULL };
 
 static int soft_cpu_info(struct vcpu *vcpu, struct riscv_cpu_info *info)
 {

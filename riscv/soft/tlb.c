@@ -184,33 +184,38 @@ static struct tlb_space *current_space(struct hart *h)
 	return is_bare(h) ? &h->tlbs->bare : h->space;
 }
 
-static struct tlb *current_tlb(struct hart *h, enum mmu_access access)
+// The arrays of the hart's present mode, sstatus and satp, by enum mmu_access.
+struct tlb_set {
+	struct tlb *by_access[3];
+};
+
+static struct tlb_set current_tlbs(struct hart *h)
 {
 	struct tlbs *tlbs = h->tlbs;
 	struct tlb_space *space = current_space(h);
 
 	if (h->priv == PRIV_U)
-		return access == MMU_READ ? &space->user_read :
-		       access == MMU_WRITE ? &space->user_write : &space->user_fetch;
+		return (struct tlb_set){ { &space->user_read, &space->user_write,
+					   &space->user_fetch } };
 	if (is_bare(h))
-		return access == MMU_READ ? &space->sum_read :
-		       access == MMU_WRITE ? &space->sum_write : &space->user_fetch;
-	if (access == MMU_FETCH)
-		return &tlbs->super_fetch;
+		return (struct tlb_set){ { &space->sum_read, &space->sum_write,
+					   &space->user_fetch } };
 	if (h->sstatus & SSTATUS_SUM)
-		return access == MMU_READ ? &space->sum_read : &space->sum_write;
-	return access == MMU_READ ? &tlbs->super_read : &tlbs->super_write;
+		return (struct tlb_set){ { &space->sum_read, &space->sum_write,
+					   &tlbs->super_fetch } };
+	return (struct tlb_set){ { &tlbs->super_read, &tlbs->super_write, &tlbs->super_fetch } };
 }
 
 void mmu_select(struct hart *h)
 {
+	struct tlb_set set = current_tlbs(h);
 	struct near_tlb *near = &h->near[h->priv == PRIV_U ? 0 : h->sstatus & SSTATUS_SUM ? 2 : 1];
 
 	h->near_read = near->read;
 	h->near_write = near->write;
-	h->read_tlb = current_tlb(h, MMU_READ)->entries;
-	h->write_tlb = current_tlb(h, MMU_WRITE)->entries;
-	h->fetch_tlb = current_tlb(h, MMU_FETCH)->entries;
+	h->read_tlb = set.by_access[MMU_READ]->entries;
+	h->write_tlb = set.by_access[MMU_WRITE]->entries;
+	h->fetch_tlb = set.by_access[MMU_FETCH]->entries;
 }
 
 void mmu_set_satp(struct hart *h, uint64_t satp)
@@ -218,6 +223,7 @@ void mmu_set_satp(struct hart *h, uint64_t satp)
 	bool new_space = (satp ^ h->satp) >> 44;
 
 	h->satp = satp;
+	h->resv_va = RESERVATION_NONE; // it was for an address of the old space
 	near_flush(h);
 	if (!is_bare(h)) {
 		if (new_space && h->tlbs->super_local)
@@ -228,10 +234,10 @@ void mmu_set_satp(struct hart *h, uint64_t satp)
 	mmu_select(h);
 }
 
-void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *target,
-	      bool global, unsigned level)
+void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *target, bool global,
+	      unsigned level)
 {
-	struct tlb *tlb = current_tlb(h, access);
+	struct tlb *tlb = current_tlbs(h).by_access[access];
 	unsigned index = tlb_index(va);
 	uint64_t page_va = va & PAGE_MASK;
 
@@ -249,8 +255,7 @@ void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *t
 	if (tlb->fill_count <= TLB_FILL_LIST)
 		tlb->fill_count++;
 	tlb->entries[index].tag = page_va;
-	tlb->entries[index].addend =
-		(uintptr_t)target - (access == MMU_FETCH ? 0 : page_va);
+	tlb->entries[index].addend = (uintptr_t)target - (access == MMU_FETCH ? 0 : page_va);
 }
 
 static void flush_spaces(struct hart *h, const struct fence *fence)
