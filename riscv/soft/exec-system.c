@@ -52,7 +52,7 @@ HANDLER(exec_raise)
 
 // The bits of the instruction at pc, for stval. Fetched again: slots do not keep
 // them. If the mapping went away meanwhile, 0, which stval may always be.
-static uint64_t insn_bits(struct hart *h, uint64_t pc)
+static COLD uint64_t insn_bits(struct hart *h, uint64_t pc)
 {
 	uint16_t low, high;
 
@@ -94,7 +94,7 @@ WIDE(next_page)
 	GOTO_PC(pc_of(h, s));
 }
 
-static uint32_t straddling_insn(struct hart *h, slot_t w, uint64_t pc)
+static COLD uint32_t straddling_insn(struct hart *h, slot_t w, uint64_t pc)
 {
 	uint16_t high = 0;
 
@@ -145,7 +145,7 @@ BOTH(ebreak)
 }
 
 // Calls the execution environment; h->pc is already past the ecall.
-static bool guest_call(struct hart *h)
+static COLD bool guest_call(struct hart *h)
 {
 	struct guest_call call = { .extension = h->x[17], .function = h->x[16] };
 
@@ -235,7 +235,7 @@ WIDE(fence_i)
 	GO(exec_enter);
 }
 
-static void flush_tlb(struct hart *h, slot_t w)
+static COLD void flush_tlb(struct hart *h, slot_t w)
 {
 	struct fence fence = {
 		.kind = FENCE_VMA,
