@@ -17,7 +17,7 @@
 #define MEMORY_MIN_BYTES (16 * MIB)
 #define PAGE_BYTES (4 * KIB)
 #define NAME_MAX_LENGTH 64
-#define TLB_MAX_ENTRIES 65536
+#define TLB_MAX_ENTRIES 64
 #define CODE_CACHE_MIN_BYTES (64 * KIB)
 
 struct run_args {
@@ -203,9 +203,9 @@ static int parse_soft_tlb(void *value, const char *argument)
 {
 	unsigned *entries = value;
 
-	if (parse_count(argument, TLB_MAX_ENTRIES, entries) || *entries & (*entries - 1))
+	if (parse_count(argument, TLB_MAX_ENTRIES, entries))
 		return bad_value("--soft-tlb", argument,
-				 "is not a number of entries; give a power of two up to 65536");
+				 "is not a number of entries; give one from 1 to 64");
 	return 0;
 }
 
@@ -321,7 +321,7 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_STRING, 0, "dump-dtb", "FILE", "Write the guest's device tree to a file",
 		  &config->dump_dtb_path },
 		{ OPTION_CALL, 0, "soft-tlb", "N",
-		  "Entries of the soft engine's TLB, a power of two", &config->soft_tlb_entries,
+		  "At most N entries in the soft engine's TLBs, 1 to 64", &config->soft_tlb_entries,
 		  parse_soft_tlb },
 		{ OPTION_CALL, 0, "soft-code-cache", "SIZE",
 		  "Size of its cache of decoded code, 64K or more", &config->soft_code_cache_bytes,

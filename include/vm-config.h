@@ -36,7 +36,7 @@ struct vm_config {
 	unsigned satp_mode; // riscv: 39, 48 or 57 bits of virtual address
 
 	// For tests of the software engine; 0 is the default size.
-	unsigned soft_tlb_entries;      // 1: every fill evicts the entry before
+	unsigned soft_tlb_entries;      // 1 to 64: a fill beyond them evicts all
 	uint64_t soft_code_cache_bytes; // of decoded code, at least 64 KiB
 };
 

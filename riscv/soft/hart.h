@@ -215,7 +215,7 @@ struct soft_vm {
 	unsigned hart_count;
 	struct hart **harts;
 	unsigned max_satp_mode;
-	bool one_entry_tlb; // a test's wish: every fill evicts the one before
+	unsigned tlb_limit; // a test's wish: entries in a TLB, at most TLB_FILL_LIST; 0: all
 	uint64_t epoch_ns;  // CLOCK_MONOTONIC when time was 0
 	struct code_cache *code;
 	struct timer *timer;

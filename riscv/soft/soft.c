@@ -27,7 +27,7 @@ static int soft_vm_init(struct accel *accel)
 	vm->accel = accel;
 	vm->memory = accel->memory;
 	vm->epoch_ns = clock_monotonic_ns();
-	vm->one_entry_tlb = accel->config->soft_tlb_entries == 1;
+	vm->tlb_limit = accel->config->soft_tlb_entries;
 	vm->max_satp_mode = bits == 57 ? RISCV_SATP_SV57 :
 			    bits == 48 ? RISCV_SATP_SV48 :
 					 RISCV_SATP_SV39;

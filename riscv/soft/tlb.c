@@ -241,7 +241,7 @@ void tlb_fill(struct hart *h, enum mmu_access access, uint64_t va, const void *t
 	unsigned index = tlb_index(va);
 	uint64_t page_va = va & PAGE_MASK;
 
-	if (h->vm->one_entry_tlb) {
+	if (h->vm->tlb_limit && tlb->fill_count >= h->vm->tlb_limit) {
 		tlb_flush(tlb);
 		near_flush(h);
 	}

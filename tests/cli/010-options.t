@@ -76,10 +76,11 @@ done
 run run "$kernel" --loglevel debug
 like "--loglevel debug tells of the machine" "$status:$err" ^'0:.*riscv64'
 
-for value in 0 3 -1 131072 x ''; do
-	bad --soft-tlb "$value" 'power of two'
+for value in 0 65 -1 131072 x ''; do
+	bad --soft-tlb "$value" 'from 1 to 64'
 done
 good --soft-tlb 1
+good --soft-tlb 64
 for value in 0 65535 63K x '' -1; do
 	bad --soft-code-cache "$value" 'at least 64 KiB'
 done
