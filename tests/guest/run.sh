@@ -43,7 +43,7 @@ missing() {
 	! command -v "$1" >/dev/null
 }
 
-# One line a program of the list: name harts seconds reference build.
+# One line a program of the list: name harts seconds reference build options.
 programs() {
 	local wanted=" $* "
 
@@ -139,7 +139,7 @@ explain() {
 check() {
 	local name=$1 harts=$2 seconds=$3 expected=$4 variant=$5 dir=$build/$1 options
 
-	read -ra options <<<"${variant_options[$variant]}"
+	read -ra options <<<"${variant_options[$variant]} ${kvik_options[*]}"
 	run_kvik "$dir/$name.elf" "$harts" "$seconds" "$dir/$variant.log" "${options[@]}" \
 		>"$dir/$variant.out"
 	number=$((number + 1))
@@ -169,8 +169,9 @@ give_up() {
 run_program() {
 	local name=$1 harts=$2 seconds=$3 reference=$4 dir=$build/$1 expected variant
 
-	build_options=()
+	build_options=() kvik_options=()
 	[ "$5" = - ] || IFS=, read -ra build_options <<<"$5"
+	[ "$6" = - ] || IFS=, read -ra kvik_options <<<"$6"
 	mkdir -p "$dir"
 	if ! compile "$name" "$dir/$name.elf" "${build_options[@]}"; then
 		give_up "$name" fail "does not compile"

@@ -339,18 +339,15 @@ static void global_pages(void)
 static void bare_and_back(void)
 {
 	uint64_t a = 0x80400000, wrong = 0;
-	pte_t *table = page_alloc();
 	pte_t *mine = page_alloc();
 
 	// RAM as it is, but for one page of it.
-	for (unsigned i = 0; i < 512; i++)
-		table[i] = pte_make(0x80000000 + i * 0x200000UL, PTE_RWX);
-	pte_t *leaves = page_alloc();
-	for (unsigned i = 0; i < 512; i++)
-		leaves[i] = pte_make(a + i * PAGE, PTE_RWX);
-	leaves[0] = pte_make(a + PAGE, PTE_RWX);
-	table[2] = pte_make((uint64_t)leaves, PTE_V);
-	mine[2] = pte_make((uint64_t)table, PTE_V);
+	for (uint64_t at = 0x80000000; at < 0x88000000; at += 0x200000) {
+		if (at != a)
+			page_map(mine, at, at, 1, PTE_RWX);
+	}
+	for (uint64_t at = a; at < a + 0x200000; at += PAGE)
+		page_map(mine, at, at == a ? a + PAGE : at, 0, PTE_RWX);
 	*(uint64_t *)a = 0xaa;
 	*(uint64_t *)(a + PAGE) = 0xbb;
 	csr_write("satp", page_satp(mine, 0));

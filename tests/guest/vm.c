@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sv39: permissions, A and D bits, page sizes, malformed entries, odd addresses.
+// Page tables: permissions, A and D bits, page sizes, malformed entries, odd addresses.
 #include "lib/guest.h"
 
 #define PAGE_VA 0x30000000UL
@@ -140,7 +140,7 @@ static void malformed_tables(void)
 	pte_t *table = page_alloc();
 
 	table[0] = pte_make((uint64_t)target, PTE_V);
-	set_pte(&root[GIGA_VA >> 30 & 511], 0);
+	page_map(root, GIGA_VA, 0, 2, 0);
 	pte_t *entry = page_map(root, GIGA_VA, (uint64_t)table, 1, PTE_V);
 	sfence_vma();
 	show("table at the last level", &modes[4], GIGA_VA);

@@ -196,9 +196,9 @@ pte_t *page_root(void);
 // Maps the page at @va of @level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) to @pa; returns its
 // entry.
 pte_t *page_map(pte_t *root, uint64_t va, uint64_t pa, unsigned level, uint64_t flags);
-// Writes satp (Sv39 of @root, or Bare for NULL) and flushes everything.
+// Writes satp (for @root, or Bare for NULL) and flushes everything.
 void page_use(const pte_t *root);
-// The value of satp for Sv39 of @root.
+// The value of satp for @root.
 uint64_t page_satp(const pte_t *root, uint64_t asid);
 
 static inline pte_t pte_make(uint64_t pa, uint64_t flags)

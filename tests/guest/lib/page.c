@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sv39 page tables.
+// Page tables: Sv39, or Sv48 and Sv57 in programs built with PAGE_LEVELS 4 and 5.
 #include "guest.h"
 
 #define POOL_PAGES 512
-#define SATP_SV39 (8UL << 60)
+#ifndef PAGE_LEVELS
+#define PAGE_LEVELS 3
+#endif
+#define SATP_MODE ((5UL + PAGE_LEVELS) << 60)
 #define RAM 0x80000000UL
 
 static char pool[POOL_PAGES][PAGE] __attribute__((aligned(4096)));
@@ -28,7 +31,7 @@ pte_t *page_map(pte_t *root, uint64_t va, uint64_t pa, unsigned level, uint64_t 
 {
 	pte_t *table = root;
 
-	for (unsigned at = 2; at > level; at--) {
+	for (unsigned at = PAGE_LEVELS - 1; at > level; at--) {
 		pte_t *pte = &table[va >> (12 + 9 * at) & 511];
 
 		if (!(*pte & PTE_V))
@@ -42,7 +45,7 @@ pte_t *page_map(pte_t *root, uint64_t va, uint64_t pa, unsigned level, uint64_t 
 
 uint64_t page_satp(const pte_t *root, uint64_t asid)
 {
-	return SATP_SV39 | asid << 44 | (uint64_t)root >> 12;
+	return SATP_MODE | asid << 44 | (uint64_t)root >> 12;
 }
 
 void page_use(const pte_t *root)
