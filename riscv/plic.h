@@ -29,7 +29,7 @@ struct plic_config {
 
 // Main thread, vCPUs stopped, except where noted. plic_create() puts the registers
 // on @bus, which must not be used after plic_free().
-int plic_create(struct plic **plic, struct bus *bus, const struct plic_config *config) MUST_CHECK;
+int plic_create(struct plic **out, struct bus *bus, const struct plic_config *config) MUST_CHECK;
 void plic_free(struct plic *plic);
 // Back to power on. Lines keep the level that their devices drive.
 void plic_reset(struct plic *plic);

@@ -40,6 +40,6 @@ void code_reset(struct soft_vm *vm);
 // Before a writable mapping of the RAM page at @gpa enters a TLB.
 void code_page_writable(struct soft_vm *vm, uint64_t gpa);
 // memory.written: the host wrote to RAM. Any thread.
-void code_memory_written(void *vm, uint64_t gpa, uint64_t len);
+void code_memory_written(void *opaque, uint64_t gpa, uint64_t len);
 
 #endif

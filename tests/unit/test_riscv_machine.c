@@ -258,7 +258,8 @@ static void test_bootargs(void **state)
 	config.params = "quiet root=LABEL=x";
 	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 quiet root=LABEL=x");
 	config.params = "nfsroot=1 rootflags=2";
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
+	assert_bootargs(&config,
+			"console=hvc0 earlycon panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
 	config.params = "";
 	config.initrd_path = "initrd";
 	assert_bootargs(&config, "console=hvc0 earlycon panic=-1");
