@@ -19,23 +19,22 @@ static void require(bool condition)
 		abort();
 }
 
+// clang-format off
 static bool is_near_branch(unsigned op)
 {
 	switch (op) {
-#define X(name, ...)    \
-	case OP_##name: \
-	case OP_##name##_c:
-		X(beq_fwd)
-		X(beq_back) X(bne_fwd) X(bne_back) X(jal_fwd) X(jal_back)
+#define X(name, ...) case OP_##name: case OP_##name##_c:
+	X(beq_fwd) X(beq_back) X(bne_fwd) X(bne_back) X(jal_fwd) X(jal_back)
 #undef X
 #define X(name, ...) case OP_##name:
-			ISA_INTERNAL_BRANCH(X)
+	ISA_INTERNAL_BRANCH(X)
 #undef X
-				return true;
+		return true;
 	default:
 		return false;
 	}
 }
+// clang-format on
 
 static void check_slot(slot_t w, unsigned offset)
 {
