@@ -63,6 +63,12 @@ compile() {
 		mv "$output.tmp" "$output"
 }
 
+# Whether program NAME's ELF $2 is newer than all that goes into it.
+is_current() {
+	[ -e "$2" ] && [ -z "$(find "$here/lib" "$here/${1%%-*}.c" "$here/list" "$here/run.sh" \
+		-newer "$2" -print -quit)" ]
+}
+
 # What a program printed, without what firmware printed before.
 transcript() {
 	tr -d '\r' | sed -n '/^=== begin/,/^=== end/p'
@@ -173,7 +179,8 @@ run_program() {
 	[ "$5" = - ] || IFS=, read -ra build_options <<<"$5"
 	[ "$6" = - ] || IFS=, read -ra kvik_options <<<"$6"
 	mkdir -p "$dir"
-	if ! compile "$name" "$dir/$name.elf" "${build_options[@]}"; then
+	if ! is_current "$name" "$dir/$name.elf" &&
+		! compile "$name" "$dir/$name.elf" "${build_options[@]}"; then
 		give_up "$name" fail "does not compile"
 		return
 	fi

@@ -79,8 +79,8 @@ uint64_t random_next(uint64_t *state);
 // --- trap.c ---
 
 // From here on the calling hart records a trap and goes on after the instruction
-// (after a fault of a fetch: at ra), until catch_end(). An interrupt is masked in
-// sie once it was taken.
+// (after a fault of a fetch: at ra), until catch_end(). An interrupt leaves sstatus.SIE
+// off.
 void catch_traps(void);
 // Ends it and returns the number of traps.
 unsigned catch_end(void);

@@ -72,7 +72,7 @@ void trap_in_kernel(void)
 	hart->traps++;
 	hart->trap = (struct trap){ f->scause, f->sepc, f->stval, f->sstatus };
 	if (f->scause & CAUSE_INTERRUPT)
-		csr_clear("sie", 1UL << (f->scause & 63));
+		f->sstatus &= ~SSTATUS_SPIE; // it is still pending: a wfi sees it, but no trap
 	else if (is_fetch_fault(f->scause))
 		f->sepc = f->x[1];
 	else
