@@ -108,7 +108,8 @@ $(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libfakes.a $(OBJ)/libkvik.a
 unit: $(UNIT)
 	$(Q)tests/run.sh $(UNIT)
 
-RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(abspath $(O))/guest
+GUEST_BUILD ?= $(abspath $(O))/guest
+RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD)
 check: $(BIN) $(UNIT)
 	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))

@@ -1,4 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every guest program of the list, on kvik and on QEMU.
-GUEST_BUILD=${OBJ:-build/obj}/../guest exec "$(dirname "$0")/run.sh"
+export GUEST_BUILD=${GUEST_BUILD:-${OBJ:-build/obj}/../guest}
+exec "$(dirname "$0")/run.sh"
