@@ -73,6 +73,9 @@ struct machine_ops {
 	void (*free)(struct machine *machine); // after the devices
 };
 
+// riscv_machine is in every build; the others where KVM can run their guests.
+extern const struct machine_ops arm_machine;
 extern const struct machine_ops riscv_machine;
+extern const struct machine_ops x86_machine;
 
 #endif

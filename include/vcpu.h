@@ -16,6 +16,7 @@
 
 #include "util.h"
 
+struct arm_accel_ops;
 struct bus;
 struct loop;
 struct memory;
@@ -23,6 +24,7 @@ struct riscv_accel_ops;
 struct vcpu;
 struct vcpu_set;
 struct vm_config;
+struct x86_accel_ops;
 
 // Why accel_ops.run() returned. VCPU_EXIT_KICKED: somebody called kick().
 enum vcpu_exit {
@@ -75,8 +77,11 @@ struct accel_ops {
 	// 9 = supervisor external).
 	void (*irq)(struct vcpu *vcpu, unsigned line, bool high);
 
-	// What only a RISC-V machine uses; NULL otherwise.
-	const struct riscv_accel_ops *riscv;
+	// What the machine of one architecture uses; NULL where the accelerator does not
+	// run its guests.
+	const struct arm_accel_ops *arm;     // arm-accel.h
+	const struct riscv_accel_ops *riscv; // riscv-accel.h
+	const struct x86_accel_ops *x86;     // x86-accel.h
 };
 
 // A call from the guest to its execution environment (RISC-V: SBI 2.0 ch. 3).

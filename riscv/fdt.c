@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "bootargs.h"
 #include "fdt.h"
 #include "log.h"
 #include "memory.h"
@@ -21,12 +22,15 @@
 // Linux maps no more of a tree (MAX_FDT_SIZE).
 #define MAX_BLOB_BYTES (2 * MIB)
 
+// COMMAND_LINE_SIZE of Linux's arch/riscv; it drops the rest without a word.
+#define LINUX_LINE_SIZE 1024
+
 // Enough to seed the guest's generator at once (it wants 256 bits).
 #define RNG_SEED_BYTES 64
 
 // What is made for each load, besides the parts of the machine.
 struct contents {
-	char bootargs[RISCV_BOOTARGS_SIZE];
+	char bootargs[BOOTARGS_SIZE];
 	uint8_t rng_seed[RNG_SEED_BYTES];
 	uint64_t kaslr_seed;
 	const struct riscv_initrd *initrd;
@@ -42,7 +46,8 @@ static int get_random(void *data, size_t size_bytes)
 
 static int prepare(const struct machine *machine, struct contents *contents)
 {
-	int rc = riscv_bootargs(machine->config, contents->bootargs, sizeof(contents->bootargs));
+	int rc = bootargs_build(machine->config, LINUX_LINE_SIZE, contents->bootargs,
+				sizeof(contents->bootargs));
 
 	if (!rc)
 		rc = get_random(contents->rng_seed, sizeof(contents->rng_seed));

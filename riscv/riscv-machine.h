@@ -68,11 +68,6 @@ int riscv_load(struct machine *machine) MUST_CHECK;
 int riscv_fdt_build(struct machine *machine, const struct riscv_initrd *initrd, void **blob,
 		    size_t *size_bytes) MUST_CHECK;
 
-// bootargs.c: the kernel's command line into @text of @size bytes. Returns 0 or
-// -E2BIG after a message.
-#define RISCV_BOOTARGS_SIZE 2048
-int riscv_bootargs(const struct vm_config *config, char *text, size_t size) MUST_CHECK;
-
 // isa.c: "rv64imafdc_zicsr..." from the names in @extensions, in canonical order.
 // Returns 0 or -ENOSPC without a message.
 int riscv_isa_string(const char *const *extensions, char *text, size_t size) MUST_CHECK;

@@ -19,16 +19,17 @@ place() {
 	done
 }
 place 0 util log options thread version iov
-place 1 bus control device fdt image irq kvm-host loop memory power term vcpu vm-config
+place 1 bootargs bus control device fdt image irq kvm-host loop memory power term vcpu vm-config
 place 2 disk fs net
 place 3 hw virtio virtio-devices virtqueue
-place 4 machine riscv-accel riscv-soft
+place 4 arm-accel machine riscv-accel riscv-soft x86-accel
 place 5 vm
 place 6 builtin
 
 # Who alone may include a header that names one concrete part.
 declare -A only_in=(
-	[linux/kvm.h]='^(core|x86|arm|riscv)/kvm\.c$'
+	[linux/kvm.h]='^(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?\.c$'
+	[kvm-host.h]='^(vm|(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?)\.c$'
 	[riscv-soft.h]='^(vm\.c|riscv/soft/.*)$'
 	[vm-priv.h]='^vm(-.*)?\.c$'
 	[builtin.h]='^(main|builtin-.*)\.c$'

@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bootargs.h"
 #include "log.h"
-#include "riscv-machine.h"
 #include "vm-config.h"
-
-// COMMAND_LINE_SIZE of Linux's arch/riscv; it drops the rest without a word.
-#define LINUX_LINE_SIZE 1024
 
 struct line {
 	char *text;
@@ -52,7 +49,7 @@ static void add_defaults(struct line *line, const struct vm_config *config)
 		add(line, " root=/dev/vda %s", config->disks[0].read_only ? "ro" : "rw");
 }
 
-int riscv_bootargs(const struct vm_config *config, char *text, size_t size)
+int bootargs_build(const struct vm_config *config, size_t linux_size, char *text, size_t size)
 {
 	struct line line = { .text = text, .size = size };
 
@@ -67,8 +64,8 @@ int riscv_bootargs(const struct vm_config *config, char *text, size_t size)
 				"the kernel command line has %zu bytes; at most %zu fit: "
 				"shorten -p",
 				line.used, size - 1);
-	if (line.used >= LINUX_LINE_SIZE)
-		warn("the kernel command line has %zu bytes; Linux reads only the first %u",
-		     line.used, LINUX_LINE_SIZE - 1);
+	if (line.used >= linux_size)
+		warn("the kernel command line has %zu bytes; Linux reads only the first %zu",
+		     line.used, linux_size - 1);
 	return 0;
 }
