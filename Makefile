@@ -80,10 +80,16 @@ $(BIN): $(CMD_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+STATIC ?= -static-pie
 static: $(OUT)kvik-static
 $(OUT)kvik-static: $(CMD_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(filter-out -pie,$(LINK)) -static-pie $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(filter-out -pie,$(LINK)) $(STATIC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Each architecture's build has a directory of its own.
+cross: cross-riscv64 cross-arm64 cross-x86_64
+cross-%:
+	+$(Q)MAKE='$(MAKE)' scripts/cross-build $* $(abspath $(O))/$*
 
 $(OBJ)/libkvik.a: $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -160,6 +166,7 @@ clean:
 help:
 	@echo 'make [all]           ./kvik'
 	@echo 'make static          ./kvik-static, which needs no library'
+	@echo 'make cross           static programs for three architectures: build/ARCH/kvik-static'
 	@echo 'make install         program and man pages, to DESTDIR and prefix (/usr/local)'
 	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
@@ -175,6 +182,6 @@ help:
 	@echo 'a sanitizer. O=DIR puts everything into DIR; use it with CROSS_COMPILE=PREFIX-.'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
-.PHONY: all static unit check check-boot check-boot-soak check-distro fuzz fuzz-run bench lint ci \
+.PHONY: all static cross unit check check-boot check-boot-soak check-distro fuzz fuzz-run bench lint ci \
 	install clean help FORCE
 .SECONDARY:
