@@ -27,13 +27,15 @@ struct vm_config {
 	uint64_t memory_bytes;
 	unsigned cpus;
 	enum accel_kind accel;
+	const char *kvm_path; // NULL: /dev/kvm
 	enum console_kind console;
 	struct disk_config *disks;
 	unsigned disk_count;
 	bool rng;
-	bool no_defaults;   // nothing generated on the kernel command line
-	bool no_reboot;     // a guest reset ends the VM
-	unsigned satp_mode; // riscv: 39, 48 or 57 bits of virtual address
+	bool no_defaults;    // nothing generated on the kernel command line
+	bool no_reboot;      // a guest reset ends the VM
+	uint64_t kaslr_seed; // for /chosen; 0: a random one
+	unsigned satp_mode;  // riscv: 39, 48 or 57 bits of virtual address
 
 	// For tests of the software engine; 0 is the default size.
 	unsigned soft_tlb_entries;      // 1 to 64: a fill beyond them evicts all

@@ -23,16 +23,19 @@
 //
 // Harts start in S mode at the kernel's entry: there is no firmware, sbi.c answers
 // its calls.
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "memory.h"
 #include "riscv-accel.h"
 #include "riscv-machine.h"
 #include "vm-config.h"
+
+// COMMAND_LINE_SIZE of Linux's arch/riscv; it drops the rest without a word.
+#define LINUX_LINE_SIZE 1024
 
 static int probe(const struct vm_config *config, const struct accel_ops *accel)
 {
@@ -58,7 +61,7 @@ static int layout(struct machine *machine)
 
 	if (!priv)
 		return fail(ENOMEM, "make the riscv64 machine");
-	priv->initrd_fd = -1;
+	boot_init(&priv->boot);
 	machine->priv = priv;
 	return memory_add_ram(machine->memory, RISCV_RAM_BASE,
 			      align_down(machine->config->memory_bytes, 4 * KIB));
@@ -139,8 +142,28 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	return 0;
 }
 
+// Generous: a hart's node takes under 1 KiB, a device's under 256 bytes.
+static size_t tree_room_bytes(const struct machine *machine)
+{
+	return 64 * KIB + machine->vcpus->count * 2 * KIB +
+	       riscv_machine_priv(machine)->virtio_slots * 512;
+}
+static_assert(64 * KIB + RISCV_MAX_HARTS * 2 * KIB + RISCV_VIRTIO_SLOTS * 512 <=
+		      BOOT_TREE_MAX_BYTES,
+	      "Linux could not map the device tree of the largest machine");
+
 static int load(struct machine *machine)
 {
+	struct boot_source source = {
+		.config = machine->config,
+		.kernel = machine->kernel,
+		.memory = machine->memory,
+		.ram_base_gpa = RISCV_RAM_BASE,
+		.linux_line_size = LINUX_LINE_SIZE,
+		.tree_room_bytes = tree_room_bytes(machine),
+		.write_tree = riscv_fdt_write,
+		.opaque = machine,
+	};
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 
 	priv->sbi = (struct sbi){
@@ -149,15 +172,15 @@ static int load(struct machine *machine)
 		.vcpus = machine->vcpus,
 		.riscv = machine->accel->ops->riscv,
 	};
-	return riscv_load(machine);
+	return boot_load(&priv->boot, &source);
 }
 
 static const void *device_tree(struct machine *machine, size_t *size_bytes)
 {
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 
-	*size_bytes = priv->fdt_bytes;
-	return priv->fdt;
+	*size_bytes = priv->boot.fdt_bytes;
+	return priv->boot.fdt;
 }
 
 // riscv/boot.rst: a0 is the hart, a1 the device tree; others wait for HSM.
@@ -165,8 +188,8 @@ static int reset_vcpu(struct machine *machine, struct vcpu *vcpu)
 {
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 
-	return machine->accel->ops->riscv->reset(vcpu, vcpu->index == 0, priv->entry_gpa,
-						 vcpu->index, priv->fdt_gpa);
+	return machine->accel->ops->riscv->reset(vcpu, vcpu->index == 0, priv->boot.entry_gpa,
+						 vcpu->index, priv->boot.fdt_gpa);
 }
 
 static void reset(struct machine *machine)
@@ -187,9 +210,7 @@ static void free_machine(struct machine *machine)
 	if (!priv)
 		return;
 	plic_free(priv->plic);
-	if (priv->initrd_fd >= 0)
-		close(priv->initrd_fd);
-	free(priv->fdt);
+	boot_exit(&priv->boot);
 	free(priv);
 	machine->irqchip = NULL;
 	machine->priv = NULL;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "boot.h"
 #include "hw.h"
 #include "machine.h"
 #include "plic.h"
@@ -42,12 +43,7 @@ struct riscv_machine {
 	struct plic *plic;
 	struct sbi sbi;
 	unsigned virtio_slots; // handed out so far
-	int initrd_fd;         // -1: not opened
-	// What load() put into RAM.
-	uint64_t entry_gpa;
-	uint64_t fdt_gpa;
-	void *fdt; // copy of it; the caller of device_tree() borrows it
-	size_t fdt_bytes;
+	struct boot boot;      // what load() put into RAM
 };
 
 static inline struct riscv_machine *riscv_machine_priv(const struct machine *machine)
@@ -55,18 +51,8 @@ static inline struct riscv_machine *riscv_machine_priv(const struct machine *mac
 	return machine->priv;
 }
 
-// Where load() put the initrd; size 0: none.
-struct riscv_initrd {
-	uint64_t start_gpa;
-	uint64_t size_bytes;
-};
-
-// load.c: as machine_ops.load.
-int riscv_load(struct machine *machine) MUST_CHECK;
-
-// fdt.c: builds the device tree on the heap; the caller frees it. Main thread.
-int riscv_fdt_build(struct machine *machine, const struct riscv_initrd *initrd, void **blob,
-		    size_t *size_bytes) MUST_CHECK;
+// fdt.c: as boot_source.write_tree; @opaque is the machine.
+int riscv_fdt_write(struct fdt_writer *fdt, const struct boot *boot, void *opaque) MUST_CHECK;
 
 // isa.c: "rv64imafdc_zicsr..." from the names in @extensions, in canonical order.
 // Returns 0 or -ENOSPC without a message.

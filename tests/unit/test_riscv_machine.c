@@ -253,7 +253,7 @@ static const void *loaded_fdt(struct fixture *f)
 	struct riscv_machine *priv = f->machine.priv;
 	size_t size;
 	const void *tree = riscv_machine.device_tree(&f->machine, &size);
-	const void *in_ram = memory_ptr(&f->memory, priv->fdt_gpa, size);
+	const void *in_ram = memory_ptr(&f->memory, priv->boot.fdt_gpa, size);
 
 	assert_non_null(in_ram);
 	assert_int_equal(fdt_check_full(in_ram, size), 0);
@@ -318,8 +318,8 @@ static void test_layout_keeps_parts_apart(void **state)
 		assert_int_equal(end - start, initrds[i]);
 		assert_true(start >= kernel_end);
 		assert_int_equal(start % 4096, 0);
-		assert_true(((struct riscv_machine *)f->machine.priv)->fdt_gpa >= end);
-		assert_int_equal(((struct riscv_machine *)f->machine.priv)->fdt_gpa % 8, 0);
+		assert_true(((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa >= end);
+		assert_int_equal(((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa % 8, 0);
 		assert_memory_equal(memory_ptr(&f->memory, start, 6), "initrd", 6);
 		destroy(f);
 		unlink(config.initrd_path);
@@ -366,7 +366,7 @@ static void test_vcpus_start_at_the_kernel(void **state)
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(riscv_machine.reset_vcpu(&f->machine, &f->vcpus.vcpus[i]), 0);
-	fdt_gpa = ((struct riscv_machine *)f->machine.priv)->fdt_gpa;
+	fdt_gpa = ((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa;
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(last_reset[i].started, i == 0);
 		assert_int_equal(last_reset[i].pc, RAM + 2 * MIB);
