@@ -67,9 +67,13 @@ COMPILE = $(CC) $(BASE_CFLAGS) -fPIE $(OPT) $(HARDEN) $(SAN_FLAGS) $(PART) $(CPP
 # does not name. KVM's half of one needs its own architecture's headers.
 KVM_ARCH := $(or $(if $(filter x86_64%,$(TARGET)),x86),$(if $(filter aarch64%,$(TARGET)),arm),$\
 	$(if $(filter riscv64%,$(TARGET)),riscv))
-LIB_SRC := $(filter-out $(foreach a,$(filter-out $(KVM_ARCH),x86 arm riscv),$(a)/kvm%),\
+LIB_SRC := $(filter-out $(foreach a,$(filter-out $(KVM_ARCH),x86 arm riscv),$(a)/kvm%) \
+	$(if $(KVM_ARCH),,core/kvm%),\
 	$(sort $(wildcard util/*.c core/*.c disk/*.c virtio/*.c hw/*.c x86/*.c arm/*.c riscv/*.c \
 	riscv/soft/*.c vm*.c)))
+ifneq ($(wildcard $(KVM_ARCH)/kvm.c),)
+BASE_CFLAGS += -DHAVE_KVM=1
+endif
 CMD_SRC := main.c $(sort $(wildcard builtin-*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "disk.h"
+#ifdef HAVE_KVM
+#include "kvm-host.h"
+#endif
 #include "log.h"
 #include "riscv-soft.h"
 #include "term.h"
@@ -21,7 +24,13 @@
 #include "vm-priv.h"
 
 static const struct machine_ops *const machines[] = { &riscv_machine, NULL };
-static const struct accel_ops *const accels[] = { &soft_accel_ops, NULL };
+static const struct accel_ops *const accels[] = {
+#ifdef HAVE_KVM
+	&kvm_accel_ops,
+#endif
+	&soft_accel_ops,
+	NULL,
+};
 
 const struct vm_parts vm_build_parts = {
 	.machines = machines,
@@ -101,22 +110,55 @@ static int choose_machine(struct vm *vm)
 	return wrong_architecture(vm);
 }
 
+// 0 when @ops runs this VM's guest here; else -errno. @why then says what is missing, or
+// stays as it is where the accelerator is not made for such guests.
+static int try_accel(const struct vm *vm, const struct accel_ops *ops, char *why, size_t size)
+{
+	enum image_arch arch = vm->kernel.arch;
+	const void *const halves[] = {
+		[IMAGE_ARCH_RISCV64] = ops->riscv,
+		[IMAGE_ARCH_ARM64] = ops->arm,
+		[IMAGE_ARCH_X86_64] = ops->x86,
+	};
+
+	static_assert(ARRAY_SIZE(halves) == IMAGE_ARCH_COUNT, "each architecture");
+	if (halves[arch])
+		return ops->available(vm->config, why, size);
+	if (vm->config->accel != ACCEL_AUTO)
+		snprintf(why, size, "it runs no %s guests on this host, and %s is for %s",
+			 image_arch_name(arch), vm->config->kernel_path, image_arch_name(arch));
+	return -ENOTSUP;
+}
+
+static int no_accel(const struct vm *vm, const char *why)
+{
+	enum accel_kind kind = vm->config->accel;
+
+	if (!why[0])
+		why = "this build of kvik does not contain it";
+	if (vm->kernel.arch == IMAGE_ARCH_RISCV64)
+		return fail_msg(ENOTSUP, "--accel %s: %s; use --accel %s", accel_kind_name(kind),
+				why, kind == ACCEL_SOFT ? "auto" : "soft");
+	return fail_msg(ENOTSUP, "--accel %s: %s; only riscv64 guests run without KVM",
+			accel_kind_name(kind), why);
+}
+
 static int choose_accel(struct vm *vm)
 {
 	enum accel_kind kind = vm->config->accel;
-	const char *wanted = accel_kind_name(kind);
-	char why[256] = "this build of kvik does not contain it";
+	char why[512] = "";
 
 	for (const struct accel_ops *const *ops = vm->parts->accels; *ops; ops++) {
-		if (kind != ACCEL_AUTO && strcmp((*ops)->name, wanted) != 0)
+		if (kind != ACCEL_AUTO && strcmp((*ops)->name, accel_kind_name(kind)) != 0)
 			continue;
-		if ((*ops)->available(why, sizeof(why)) == 0) {
+		if (try_accel(vm, *ops, why, sizeof(why)) == 0) {
+			if (why[0])
+				info("%s; so --accel %s runs the guest", why, (*ops)->name);
 			vm->accel.ops = *ops;
 			return vm->machine.ops->probe(vm->config, *ops);
 		}
 	}
-	return fail_msg(ENOTSUP, "--accel %s: %s; use --accel %s", wanted, why,
-			kind == ACCEL_SOFT ? "auto" : "soft");
+	return no_accel(vm, why);
 }
 
 static int make_loop(struct vm *vm)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log.h"
 #include "util.h"
 #include "vcpu.h"
 
@@ -22,9 +23,10 @@ extern const struct accel_ops kvm_accel_ops;
 
 // accel->priv
 struct kvm_vm {
-	int dev_fd; // /dev/kvm
-	int fd;     // the VM
-	size_t run_bytes;
+	int dev_fd;       // /dev/kvm
+	int fd;           // the VM
+	size_t run_bytes; // of each kvm_run
+	struct log_ratelimit irq_limit;
 	void *arch; // the architecture's own
 };
 
@@ -33,7 +35,8 @@ struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run; // mapped, shared with the kernel
 	struct vcpu *vcpu;
-	void *arch; // the architecture's own
+	atomic_int runner; // thread in run(), to be signalled by a kick; 0: none
+	void *arch;        // the architecture's own
 };
 
 static inline struct kvm_vm *kvm_vm(const struct accel *accel)
@@ -46,9 +49,9 @@ static inline struct kvm_vcpu *kvm_vcpu(const struct vcpu *vcpu)
 	return vcpu->priv;
 }
 
-// -- core/kvm.c: members of kvm_accel_ops as they are --
+// -- core/kvm*.c: members of kvm_accel_ops as they are --
 
-int kvm_available(char *why, size_t size);
+int kvm_available(const struct vm_config *config, char *why, size_t size);
 int kvm_vm_init(struct accel *accel);
 void kvm_vm_exit(struct accel *accel);
 int kvm_map_ram(struct accel *accel);
@@ -57,22 +60,25 @@ void kvm_vcpu_exit(struct vcpu *vcpu);
 enum vcpu_exit kvm_run_vcpu(struct vcpu *vcpu);
 void kvm_kick(struct vcpu *vcpu);
 
-// -- core/kvm.c: helpers; each logs @what on failure and returns -errno --
+// -- core/kvm*.c: helpers; each logs @what on failure and returns -errno --
+
+// The device that --dev names.
+const char *kvm_path(const struct vm_config *config);
 
 // ioctl(2) that retries on EINTR; returns its result, at least 0.
 int kvm_ioctl(int fd, unsigned long request, void *argument, const char *what) MUST_CHECK;
 // KVM_CHECK_EXTENSION on the VM; 0 when it is not there. Logs nothing.
 int kvm_check(const struct accel *accel, unsigned capability);
-int kvm_enable_cap(struct accel *accel, unsigned capability, uint64_t argument,
-		   const char *what) MUST_CHECK;
+int kvm_enable_cap(struct accel *accel, unsigned capability, uint64_t argument, const char *what)
+	MUST_CHECK;
 // KVM_SET_ONE_REG and KVM_GET_ONE_REG.
 int kvm_set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value, const char *what) MUST_CHECK;
 int kvm_get_reg(struct vcpu *vcpu, uint64_t id, uint64_t *value, const char *what) MUST_CHECK;
 // KVM_CREATE_DEVICE, then its attributes; kvm_device() returns its descriptor, which
 // the caller closes.
 int kvm_device(struct accel *accel, unsigned type, const char *what) MUST_CHECK;
-int kvm_device_set(int fd, uint32_t group, uint64_t attribute, const void *value,
-		   const char *what) MUST_CHECK;
+int kvm_device_set(int fd, uint32_t group, uint64_t attribute, const void *value, const char *what)
+	MUST_CHECK;
 int kvm_device_get(int fd, uint32_t group, uint64_t attribute, void *value, const char *what)
 	MUST_CHECK;
 // KVM_IRQ_LINE. Any thread; a failure is logged once a second at most.
@@ -88,8 +94,9 @@ void kvm_arch_vm_exit(struct accel *accel);
 // After KVM_CREATE_VCPU and the mapping of kvm_run; undoes itself on failure.
 int kvm_arch_vcpu_init(struct vcpu *vcpu) MUST_CHECK;
 void kvm_arch_vcpu_exit(struct vcpu *vcpu);
-// vCPU thread: an exit that core/kvm.c does not know. VCPU_EXIT_KICKED goes on;
-// *handled is false for one that is unknown here too.
+// vCPU thread: asked first about every exit but MMIO and IO. VCPU_EXIT_KICKED goes on;
+// *handled, false before, says whether this was an exit of the architecture's own: if
+// not, core/kvm-exit.c takes it.
 enum vcpu_exit kvm_arch_handle_exit(struct vcpu *vcpu, bool *handled);
 // vCPU thread, before each KVM_RUN: what must be looked at while outside the guest.
 void kvm_arch_before_run(struct vcpu *vcpu);

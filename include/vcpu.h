@@ -54,7 +54,7 @@ struct accel_ops {
 
 	// 0 when it can run here; else -errno, with the reason and the remedy in
 	// @why (at most @size bytes).
-	int (*available)(char *why, size_t size);
+	int (*available)(const struct vm_config *config, char *why, size_t size);
 	int (*vm_init)(struct accel *accel);
 	void (*vm_exit)(struct accel *accel); // after every vcpu_exit
 	// Makes all banks of accel->memory known to the accelerator.
@@ -144,6 +144,12 @@ void vcpu_set_resume(struct vcpu_set *set);
 // Stops and joins the threads; vcpu_set_exit() also frees the vCPUs.
 void vcpu_set_stop(struct vcpu_set *set);
 void vcpu_set_exit(struct vcpu_set *set);
+
+// -- any thread --
+
+// The vCPU whose access the calling thread is just dispatching, for registers that
+// are banked by CPU; NULL outside vcpu_mmio() and vcpu_pio().
+struct vcpu *vcpu_accessing(void);
 
 // -- own thread only, from inside run() --
 

@@ -22,6 +22,7 @@
 #include "fake-accel.h"
 #include "machine.h"
 #include "memory.h"
+#include "riscv-accel.h"
 #include "term.h"
 #include "util.h"
 #include "virtio.h"
@@ -88,8 +89,9 @@ static int fail_here(struct rig *rig, enum point point)
 // -- the accelerator: the fake one, counted and failing on demand --
 
 static atomic_bool unavailable;
+static const struct riscv_accel_ops rig_riscv; // the rig's kernels are for riscv64
 
-static int available(char *why, size_t size)
+static int available(const struct vm_config *config, char *why, size_t size)
 {
 	snprintf(why, size, "it has the day off");
 	return unavailable ? -ENODEV : 0;
@@ -794,6 +796,7 @@ static int setup(void **state)
 {
 	rig_accel = fake_accel_ops;
 	rig_accel.name = "soft";
+	rig_accel.riscv = &rig_riscv;
 	rig_accel.available = available;
 	rig_accel.vm_init = rig_vm_init;
 	rig_accel.vm_exit = rig_vm_exit;
