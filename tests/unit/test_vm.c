@@ -93,7 +93,8 @@ static const struct riscv_accel_ops rig_riscv; // the rig's kernels are for risc
 
 static int available(const struct vm_config *config, char *why, size_t size)
 {
-	snprintf(why, size, "it has the day off");
+	if (unavailable)
+		snprintf(why, size, "it has the day off");
 	return unavailable ? -ENODEV : 0;
 }
 
