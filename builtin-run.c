@@ -299,6 +299,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  parse_memory },
 		{ OPTION_CALL, 0, "accel", "KIND", "Accelerator: auto, kvm or soft (default: auto)",
 		  &config->accel, parse_accel },
+		{ OPTION_STRING, 0, "dev", "PATH", "Device of KVM (default: /dev/kvm)",
+		  &config->kvm_path },
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
 		  "Address mode: sv39, sv48 or sv57 (default: sv39)", &config->satp_mode,
 		  parse_satp_mode },
