@@ -506,7 +506,8 @@ static const struct device_ops serial_ops = {
 	.free = serial_free,
 };
 
-int serial_create(struct device **dev, uint64_t base, struct irq_line irq, struct term *term)
+static int create(struct device **dev, struct io_region place, struct irq_line irq,
+		  struct term *term)
 {
 	struct serial *serial = calloc(1, sizeof(*serial));
 
@@ -514,7 +515,8 @@ int serial_create(struct device **dev, uint64_t base, struct irq_line irq, struc
 		return fail(ENOMEM, "make the serial port");
 	serial->term = term;
 	serial->msr = modem_lines(serial);
-	device_init(&serial->dev, "serial", &serial_ops, &serial_io, base, SERIAL_SIZE, irq);
+	device_init(&serial->dev, "serial", &serial_ops, &serial_io, place.base, place.size_bytes,
+		    irq);
 	if (term)
 		term_connect(term, &(struct term_frontend){
 					   .input = take_input,
@@ -523,4 +525,18 @@ int serial_create(struct device **dev, uint64_t base, struct irq_line irq, struc
 				   });
 	*dev = &serial->dev;
 	return 0;
+}
+
+int serial_create(struct device **dev, uint64_t base, struct irq_line irq, struct term *term)
+{
+	struct io_region place = { .base = base, .size_bytes = SERIAL_SIZE };
+
+	return create(dev, place, irq, term);
+}
+
+int serial_port_create(struct device **dev, uint16_t port, struct irq_line irq, struct term *term)
+{
+	struct io_region place = { .base = port, .size_bytes = SERIAL_PORT_SIZE };
+
+	return create(dev, place, irq, term);
 }

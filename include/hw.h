@@ -32,4 +32,34 @@ int goldfish_rtc_create(struct device **dev, uint64_t base, struct irq_line irq,
 			struct loop *main_loop) MUST_CHECK;
 #define GOLDFISH_RTC_SIZE 0x1000
 
+// -- behind the ports of a PC: @port is an address on the port bus --
+
+// The UART above, with nothing for a device tree.
+int serial_port_create(struct device **dev, uint16_t port, struct irq_line irq, struct term *term)
+	MUST_CHECK;
+#define SERIAL_PORT_SIZE 8
+
+// Hardware-reduced ACPI's sleep registers (ACPI 6.5, 4.8.3.7) and, behind them, a reset
+// register for the FADT: write RESET_VALUE.
+int acpi_power_create(struct device **dev, uint16_t port, struct power_sink power) MUST_CHECK;
+#define ACPI_POWER_SLEEP_CONTROL 0
+#define ACPI_POWER_SLEEP_STATUS 1
+#define ACPI_POWER_RESET 2
+#define ACPI_POWER_SIZE 3
+#define ACPI_POWER_S5_TYPE 5 // first element of \_S5
+#define ACPI_POWER_RESET_VALUE 1
+
+// The reset control register of Intel's chip sets (0xcf9).
+int reset_port_create(struct device **dev, uint16_t port, struct power_sink power) MUST_CHECK;
+
+// A keyboard controller with nothing plugged in: for its reset line. Data at @port,
+// status and commands at @port + 4.
+int i8042_create(struct device **dev, uint16_t port, struct power_sink power) MUST_CHECK;
+#define I8042_SIZE 5
+
+// The clock of a PC: Motorola's MC146818 with 128 bytes, index at @port, data behind it.
+int cmos_rtc_create(struct device **dev, uint16_t port, struct irq_line irq, struct loop *main_loop)
+	MUST_CHECK;
+#define CMOS_RTC_SIZE 2
+
 #endif
