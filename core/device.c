@@ -64,6 +64,13 @@ void device_list_describe(struct device_list *list, struct fdt_writer *fdt)
 			dev->ops->describe(dev, fdt);
 }
 
+void device_list_describe_acpi(struct device_list *list, struct aml_writer *aml)
+{
+	for (struct device *dev = list->oldest; dev; dev = dev->next_newer)
+		if (dev->ops->describe_acpi)
+			dev->ops->describe_acpi(dev, aml);
+}
+
 void device_list_free(struct device_list *list)
 {
 	while (list->newest) {

@@ -13,6 +13,7 @@
 #include "irq.h"
 #include "util.h"
 
+struct aml_writer;
 struct bus;
 struct device;
 struct fdt_writer;
@@ -40,6 +41,8 @@ struct device_ops {
 	void (*reset)(struct device *dev);
 	// Adds the device's node to the device tree; NULL if it has none.
 	void (*describe)(struct device *dev, struct fdt_writer *fdt);
+	// Adds the device to ACPI's DSDT; NULL if it is not to be found there.
+	void (*describe_acpi)(struct device *dev, struct aml_writer *aml);
 	// Stops its threads and frees it. Vcpus joined.
 	void (*free)(struct device *dev);
 };
@@ -72,6 +75,7 @@ struct device_list {
 int device_list_add(struct device_list *list, struct bus *bus, struct device *dev) MUST_CHECK;
 void device_list_reset(struct device_list *list);
 void device_list_describe(struct device_list *list, struct fdt_writer *fdt);
+void device_list_describe_acpi(struct device_list *list, struct aml_writer *aml);
 void device_list_free(struct device_list *list);
 
 #endif

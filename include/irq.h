@@ -15,6 +15,9 @@ struct irqchip_ops {
 	// Fills the cells of a device tree interrupt specifier for a level-high
 	// @number and returns how many (at most 4). Main thread.
 	unsigned (*fdt_interrupt)(const struct irqchip *chip, unsigned number, uint32_t cells[4]);
+	// The global system interrupt of ACPI that @number drives; NULL: it is @number
+	// itself. Main thread.
+	unsigned (*gsi)(const struct irqchip *chip, unsigned number);
 };
 
 // Embedded in the chip's own struct; the machine owns and frees that.
@@ -35,6 +38,12 @@ static inline void irq_set(const struct irq_line *line, bool high)
 {
 	if (line->chip)
 		line->chip->ops->set_line(line->chip, line->number, high);
+}
+
+// The global system interrupt of ACPI; the line must be connected. Main thread.
+static inline unsigned irq_gsi(const struct irq_line *line)
+{
+	return line->chip->ops->gsi ? line->chip->ops->gsi(line->chip, line->number) : line->number;
 }
 
 #endif

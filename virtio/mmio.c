@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aml.h"
 #include "device.h"
 #include "fdt.h"
 #include "log.h"
@@ -287,6 +288,12 @@ static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
 	fdt_end(fdt);
 }
 
+// Linux's virtio_mmio knows this id; it stands for what the specification leaves out.
+static void mmio_describe_acpi(struct device *dev, struct aml_writer *aml)
+{
+	aml_describe(aml, "LNRO0005", dev);
+}
+
 static void mmio_free(struct device *dev)
 {
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
@@ -299,6 +306,7 @@ static void mmio_free(struct device *dev)
 static const struct device_ops mmio_device_ops = {
 	.reset = mmio_reset,
 	.describe = mmio_describe,
+	.describe_acpi = mmio_describe_acpi,
 	.free = mmio_free,
 };
 
