@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "aml.h"
 #include "device.h"
 #include "hw.h"
 #include "log.h"
@@ -418,6 +419,11 @@ static void cmos_reset(struct device *dev)
 	loop_disarm_timer(cmos->loop, &cmos->timer);
 }
 
+static void cmos_describe_acpi(struct device *dev, struct aml_writer *aml)
+{
+	aml_describe(aml, "PNP0B00", dev); // AT real-time clock
+}
+
 static void cmos_free(struct device *dev)
 {
 	struct cmos *cmos = from_device(dev);
@@ -430,6 +436,7 @@ static void cmos_free(struct device *dev)
 
 static const struct device_ops cmos_ops = {
 	.reset = cmos_reset,
+	.describe_acpi = cmos_describe_acpi,
 	.free = cmos_free,
 };
 

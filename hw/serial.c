@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "aml.h"
 #include "device.h"
 #include "fdt.h"
 #include "hw.h"
@@ -494,6 +495,11 @@ static void serial_describe(struct device *dev, struct fdt_writer *fdt)
 	fdt_end(fdt);
 }
 
+static void serial_describe_acpi(struct device *dev, struct aml_writer *aml)
+{
+	aml_describe(aml, "PNP0501", dev); // 16550A-compatible COM port
+}
+
 static void serial_free(struct device *dev)
 {
 	device_exit(dev);
@@ -503,6 +509,7 @@ static void serial_free(struct device *dev)
 static const struct device_ops serial_ops = {
 	.reset = serial_reset,
 	.describe = serial_describe,
+	.describe_acpi = serial_describe_acpi,
 	.free = serial_free,
 };
 
