@@ -95,19 +95,35 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+// Who makes the access: an attribute of the bus cycle that only a few registers look
+// at, so it does not travel through every handler's arguments.
+static _Thread_local struct vcpu *accessing;
+
+struct vcpu *vcpu_accessing(void)
+{
+	return accessing;
+}
+
+static int access_bus(struct vcpu *vcpu, struct bus *bus, uint64_t addr, void *data, unsigned len,
+		      bool is_write)
+{
+	int ret;
+
+	accessing = vcpu;
+	ret = is_write ? bus_write(bus, addr, data, len) : bus_read(bus, addr, data, len);
+	accessing = NULL;
+	return ret;
+}
+
 int vcpu_mmio(struct vcpu *vcpu, uint64_t gpa, void *data, unsigned len, bool is_write)
 {
-	struct bus *bus = vcpu->set->mmio;
-
-	return is_write ? bus_write(bus, gpa, data, len) : bus_read(bus, gpa, data, len);
+	return access_bus(vcpu, vcpu->set->mmio, gpa, data, len, is_write);
 }
 
 int vcpu_pio(struct vcpu *vcpu, uint16_t port, void *data, unsigned len, bool is_write)
 {
-	struct bus *bus = vcpu->set->pio;
-
-	if (bus)
-		return is_write ? bus_write(bus, port, data, len) : bus_read(bus, port, data, len);
+	if (vcpu->set->pio)
+		return access_bus(vcpu, vcpu->set->pio, port, data, len, is_write);
 	if (!is_write)
 		memset(data, 0, len);
 	return -ENXIO;

@@ -339,6 +339,63 @@ static void test_no_port_bus(void **state)
 	fake_vm_exit(&vm);
 }
 
+// A device that keeps who accessed it, read or write.
+struct witness {
+	struct device dev;
+	struct vcpu *readers[2]; // by the vCPU's index
+	struct vcpu *writers[2];
+};
+
+static uint64_t witness_read(struct io_region *region, uint64_t offset, unsigned size)
+{
+	container_of(region->device, struct witness, dev)->readers[offset] = vcpu_accessing();
+	return 0;
+}
+
+static void witness_write(struct io_region *region, uint64_t offset, uint64_t value, unsigned size)
+{
+	container_of(region->device, struct witness, dev)->writers[offset] = vcpu_accessing();
+}
+
+static void witness_free(struct device *dev)
+{
+	device_exit(dev);
+}
+
+static void test_a_register_handler_knows_the_vcpu(void **state)
+{
+	static const struct io_ops io = { witness_read, witness_write, 1, 8 };
+	static const struct device_ops ops = { .free = witness_free };
+	static const struct fake_step scripts[][3] = {
+		{ FAKE_MMIO_READ(0x60, 1, 0), FAKE_MMIO_WRITE(0x60, 1, 0),
+		  FAKE_MMIO_READ(0x60, 1, 0) },
+		{ FAKE_MMIO_READ(0x61, 1, 0), FAKE_MMIO_WRITE(0x61, 1, 0),
+		  FAKE_PIO_READ(0x61, 1, 0) },
+	};
+	struct witness mmio = { 0 }, pio = { 0 };
+	struct fake_vm vm;
+
+	fake_vm_init(&vm, 2);
+	device_init(&mmio.dev, "mmio", &ops, &io, 0x60, 8, (struct irq_line){ 0 });
+	device_init(&pio.dev, "pio", &ops, &io, 0x60, 8, (struct irq_line){ 0 });
+	fake_vm_add(&vm, &mmio.dev);
+	assert_int_equal(device_list_add(&vm.devices, &vm.pio, &pio.dev), 0);
+	for (unsigned i = 0; i < 2; i++)
+		fake_vm_script(&vm, i, scripts[i], ARRAY_SIZE(scripts[i]));
+	fake_vm_run(&vm);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(mmio.readers[i], &vm.vcpus.vcpus[i]);
+		assert_ptr_equal(mmio.writers[i], &vm.vcpus.vcpus[i]);
+	}
+	assert_ptr_equal(pio.readers[1], &vm.vcpus.vcpus[1]);
+	assert_null(vcpu_accessing());
+	// Nor does it stay after an access of this thread's own.
+	assert_int_equal(vcpu_mmio(&vm.vcpus.vcpus[1], 0x60, (uint8_t[1]){ 0 }, 1, true), 0);
+	assert_ptr_equal(mmio.writers[0], &vm.vcpus.vcpus[1]);
+	assert_null(vcpu_accessing());
+	fake_vm_exit(&vm);
+}
+
 static void test_interrupts_reach_the_vcpu(void **state)
 {
 	static const struct fake_step script[] = {
@@ -469,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_resume_right_after_exit_is_not_lost),
 		cmocka_unit_test(test_guest_calls_reach_the_host),
 		cmocka_unit_test(test_mmio_and_pio_are_separate),
+		cmocka_unit_test(test_a_register_handler_knows_the_vcpu),
 		cmocka_unit_test(test_no_port_bus),
 		cmocka_unit_test(test_interrupts_reach_the_vcpu),
 		cmocka_unit_test(test_threads_are_named_and_take_no_signals),
