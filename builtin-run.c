@@ -301,6 +301,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  &config->accel, parse_accel },
 		{ OPTION_STRING, 0, "dev", "PATH", "Device of KVM (default: /dev/kvm)",
 		  &config->kvm_path },
+		{ OPTION_STRING, 0, "irqchip", "KIND", "Interrupt controller (default: auto)",
+		  &config->irqchip },
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
 		  "Address mode: sv39, sv48 or sv57 (default: sv39)", &config->satp_mode,
 		  parse_satp_mode },

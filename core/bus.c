@@ -112,7 +112,7 @@ int bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len)
 	struct io_region *region = find_region(bus, addr);
 	uint64_t offset, value;
 
-	memset(data, 0, len);
+	memset(data, region ? 0 : bus->floating, len);
 	if (!region)
 		return -ENXIO;
 	offset = addr - region->base;

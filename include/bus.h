@@ -17,6 +17,7 @@ struct bus {
 	struct io_region **regions; // sorted by base
 	unsigned count;
 	unsigned capacity;
+	uint8_t floating; // each byte of a read that nobody answers; 0 at first
 };
 
 void bus_init(struct bus *bus);
@@ -29,7 +30,7 @@ int bus_add(struct bus *bus, struct io_region *region) MUST_CHECK;
 // One access of @len bytes (1, 2, 4 or 8), @data in the guest's byte order
 // (little-endian). An access that a device does not take (its size, its
 // alignment) reads as zero or is ignored. Returns 0, or -ENXIO when nothing lives
-// at @addr: then a read has set @data to zero. vCPU threads.
+// at @addr: then a read has filled @data with @bus->floating. vCPU threads.
 int bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len) MUST_CHECK;
 int bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len) MUST_CHECK;
 

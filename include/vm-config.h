@@ -28,6 +28,7 @@ struct vm_config {
 	unsigned cpus;
 	enum accel_kind accel;
 	const char *kvm_path; // NULL: /dev/kvm
+	const char *irqchip;  // NULL: auto; the machine knows which there are
 	enum console_kind console;
 	struct disk_config *disks;
 	unsigned disk_count;

@@ -164,6 +164,20 @@ static void test_nothing_there_reads_zero(void **state)
 	assert_int_equal(write_at(*state, 0x1234, 4, 1), -ENXIO);
 }
 
+// A PC's bus lines float high.
+static void test_nothing_there_reads_what_floats(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t value;
+
+	add(fixture, &words_only, 0x1000, 0x100);
+	fixture->bus.floating = 0xff;
+	assert_int_equal(read_at(fixture, 0x1234, 2, &value), -ENXIO);
+	assert_int_equal(value, 0xaaaaaaaaaaaaffff);
+	assert_int_equal(read_at(fixture, 0x1000, 2, &value), 0);
+	assert_int_equal(value, 0xaaaaaaaaaaaa0000);
+}
+
 static void test_data_is_little_endian_and_cut_to_size(void **state)
 {
 	struct fixture *fixture = *state;
@@ -338,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_lookup_among_many),
 		TEST(test_nothing_there_reads_zero),
+		TEST(test_nothing_there_reads_what_floats),
 		TEST(test_data_is_little_endian_and_cut_to_size),
 		TEST(test_odd_sizes_are_not_taken),
 		TEST(test_sizes_outside_the_limits_are_not_taken),
