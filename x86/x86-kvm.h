@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the files of x86/kvm*.c share.
+#ifndef KVIK_X86_X86_KVM_H
+#define KVIK_X86_X86_KVM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util.h"
+
+struct kvm_cpuid2;
+struct vcpu;
+
+// Room for what KVM_GET_SUPPORTED_CPUID says and for what is added.
+#define X86_CPUID_MAX_ENTRIES 256
+
+// What a guest may know of its CPUs, beyond what the host's KVM supports.
+struct x86_cpuid_config {
+	unsigned cpus;
+	bool tsc_deadline;  // the local APIC's timer can count TSC cycles
+	uint32_t tsc_khz;   // 0: not known
+	uint32_t timer_khz; // the other clock of that timer
+};
+
+// kvm-cpuid.c: makes what KVM supports, in @cpuid with room for X86_CPUID_MAX_ENTRIES,
+// into the table of vCPU @index. Returns 0 or -ENOSPC after a message.
+int x86_cpuid_build(struct kvm_cpuid2 *cpuid, const struct x86_cpuid_config *config, unsigned index)
+	MUST_CHECK;
+
+// kvm-msr.c: model-specific registers as after power on. Main thread, vCPU stopped.
+int x86_msr_reset(struct vcpu *vcpu) MUST_CHECK;
+
+#endif
