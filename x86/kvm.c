@@ -53,10 +53,10 @@ struct x86_vcpu {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_lapic_state lapic;
-	struct kvm_xsave xsave;
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debug;
 	struct kvm_vcpu_events events;
+	struct kvm_xsave xsave; // last: its header leaves its size open
 };
 
 static struct x86_vm *x86_vm(const struct accel *accel)
