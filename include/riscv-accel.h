@@ -11,6 +11,7 @@
 
 #include "util.h"
 
+struct accel;
 struct vcpu;
 
 #define RISCV_IRQ_S_EXT 9 // scause number of the supervisor external interrupt
@@ -26,6 +27,8 @@ enum riscv_satp_mode {
 struct riscv_cpu_info {
 	const char *const *extensions; // names for riscv,isa-extensions: "i", "m", ..., NULL
 	uint32_t timebase_hz;
+	uint32_t cbom_block_bytes;      // 0: no Zicbom
+	uint32_t cbop_block_bytes;      // 0: no Zicbop
 	uint32_t cboz_block_bytes;      // 0: no Zicboz
 	enum riscv_satp_mode satp_mode; // the widest
 	uint64_t mvendorid;
@@ -74,12 +77,32 @@ struct riscv_hart_ops {
 	enum riscv_hart_state (*state)(struct vcpu *target);
 };
 
+// An APLIC in MSI mode in front of one IMSIC file a hart (AIA 1.0 ch. 3, 4), both in
+// the accelerator. Main thread, unless it says so.
+struct riscv_aia_config {
+	uint64_t aplic_base;
+	uint64_t imsic_base; // of hart 0; a page each
+	unsigned sources;    // 1 to this number
+};
+
+struct riscv_aia_ops {
+	// How many interrupt identities each IMSIC has; 0: this VM has no AIA.
+	unsigned (*ids)(struct accel *accel);
+	// Once all vCPUs are there.
+	int (*create)(struct accel *accel, const struct riscv_aia_config *config);
+	void (*reset)(struct accel *accel);
+	// Drives source @number. Any thread.
+	void (*set_line)(struct accel *accel, unsigned number, bool high);
+};
+
 struct riscv_accel_ops {
 	int (*cpu_info)(struct vcpu *vcpu, struct riscv_cpu_info *info);
 	// Back to the state of reset, satp and caches included; a @started hart begins
 	// at @pc with a0 and a1, another waits for HSM. Main thread, vCPUs stopped.
 	int (*reset)(struct vcpu *vcpu, bool started, uint64_t pc, uint64_t a0, uint64_t a1);
 	const struct riscv_hart_ops *harts;
+	const struct riscv_aia_ops *aia; // NULL: never has one
+	bool configurable;               // takes --disable-* and --custom-m*
 };
 
 #endif

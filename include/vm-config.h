@@ -17,6 +17,11 @@ struct disk_config {
 	bool direct; // O_DIRECT
 };
 
+struct name_list {
+	const char **names;
+	unsigned count;
+};
+
 // Strings belong to the caller (argv, mostly) and outlive the config.
 struct vm_config {
 	const char *name; // [A-Za-z0-9._-]{1,64}
@@ -36,7 +41,20 @@ struct vm_config {
 	bool no_defaults;    // nothing generated on the kernel command line
 	bool no_reboot;      // a guest reset ends the VM
 	uint64_t kaslr_seed; // for /chosen; 0: a random one
-	unsigned satp_mode;  // riscv: 39, 48 or 57 bits of virtual address
+
+	// riscv
+	unsigned satp_mode; // 39, 48 or 57 bits of virtual address; 0: the accelerator's choice
+	struct name_list disabled_isa; // extensions that the guest shall not have: "zbb"
+	struct name_list disabled_sbi; // "dbcn"
+	uint64_t mvendorid;            // 0: the accelerator's
+	uint64_t marchid;
+	uint64_t mimpid;
+
+	// arm64
+	unsigned sve_max_vl; // bits; 0: as wide as the host's
+	bool pmu;            // the guest gets performance counters
+	bool no_mte;         // no memory tagging
+	bool no_pvtime;      // the guest is not told of stolen time
 
 	// For tests of the software engine; 0 is the default size.
 	unsigned soft_tlb_entries;      // 1 to 64: a fill beyond them evicts all

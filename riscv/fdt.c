@@ -55,6 +55,16 @@ static void describe_intc(struct fdt_writer *fdt, unsigned hart)
 	fdt_end(fdt);
 }
 
+static void describe_blocks(struct fdt_writer *fdt, const struct riscv_cpu_info *info)
+{
+	if (info->cbom_block_bytes)
+		fdt_u32(fdt, "riscv,cbom-block-size", info->cbom_block_bytes);
+	if (info->cbop_block_bytes)
+		fdt_u32(fdt, "riscv,cbop-block-size", info->cbop_block_bytes);
+	if (info->cboz_block_bytes)
+		fdt_u32(fdt, "riscv,cboz-block-size", info->cboz_block_bytes);
+}
+
 static void describe_cpu(struct fdt_writer *fdt, unsigned hart, const struct riscv_cpu_info *info)
 {
 	fdt_node(fdt, "cpu@%x", hart);
@@ -64,8 +74,7 @@ static void describe_cpu(struct fdt_writer *fdt, unsigned hart, const struct ris
 	fdt_str(fdt, "compatible", "riscv");
 	describe_isa(fdt, info->extensions);
 	fdt_str(fdt, "mmu-type", mmu_type(info->satp_mode));
-	if (info->cboz_block_bytes)
-		fdt_u32(fdt, "riscv,cboz-block-size", info->cboz_block_bytes);
+	describe_blocks(fdt, info);
 	describe_intc(fdt, hart);
 	fdt_end(fdt);
 }
@@ -101,9 +110,11 @@ static void describe_soc(struct fdt_writer *fdt, const struct machine *machine)
 	fdt_u32(fdt, "#address-cells", 2);
 	fdt_u32(fdt, "#size-cells", 2);
 	fdt_flag(fdt, "ranges");
-	// Only sources in use: Linux sets up each one for each hart.
-	plic_describe(priv->plic, fdt, RISCV_IRQ_VIRTIO + priv->virtio_slots,
-		      RISCV_INTC_PHANDLE(0));
+	if (priv->aia)
+		aia_describe(priv->aia, fdt, RISCV_INTC_PHANDLE(0));
+	else // only sources in use: Linux sets up each one for each hart
+		plic_describe(priv->plic, fdt, RISCV_IRQ_VIRTIO + priv->virtio_slots,
+			      RISCV_INTC_PHANDLE(0));
 	device_list_describe(machine->devices, fdt);
 	fdt_end(fdt);
 }

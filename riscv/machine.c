@@ -10,7 +10,8 @@
 //  0x00_1000_0000 | UART                  |  256 bytes: 16550A
 //  0x00_1000_1000 | virtio-mmio           |  512 slots of 4 KiB
 //  0x00_1020_1000 | nothing               |
-//  0x00_2000_0000 | kept for AIA          |  APLIC, then an IMSIC page a hart
+//  0x00_2000_0000 | APLIC                 |  16 KiB, instead of the PLIC
+//  0x00_2800_0000 | IMSIC                 |  4 KiB for each hart, beside the APLIC
 //  0x00_3000_0000 | kept for PCI          |  256 MiB: configuration space
 //  0x00_4000_0000 | kept for PCI          |  1 GiB: 32-bit BARs
 //  0x00_8000_0000 +-----------------------+
@@ -27,6 +28,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "memory.h"
@@ -36,6 +38,32 @@
 
 // COMMAND_LINE_SIZE of Linux's arch/riscv; it drops the rest without a word.
 #define LINUX_LINE_SIZE 1024
+
+static bool is_irqchip(const char *wanted, const char *name)
+{
+	return wanted && strcmp(wanted, name) == 0;
+}
+
+// What only some accelerators, or some machines, can do.
+static int check_options(const struct vm_config *config, const struct accel_ops *accel)
+{
+	const char *irqchip = config->irqchip;
+
+	if (irqchip && !is_irqchip(irqchip, "auto") && !is_irqchip(irqchip, "plic") &&
+	    !is_irqchip(irqchip, "aia"))
+		return fail_msg(EINVAL,
+				"--irqchip %s: a riscv64 machine has none of that name; use auto, "
+				"plic or aia",
+				irqchip);
+	if (!accel->riscv->configurable &&
+	    (config->disabled_isa.count || config->disabled_sbi.count || config->mvendorid ||
+	     config->marchid || config->mimpid))
+		return fail_msg(EINVAL,
+				"--disable-*, --custom-m*: the harts of accelerator %s are what "
+				"they are; use --accel kvm",
+				accel->name);
+	return 0;
+}
 
 static int probe(const struct vm_config *config, const struct accel_ops *accel)
 {
@@ -52,7 +80,7 @@ static int probe(const struct vm_config *config, const struct accel_ops *accel)
 				"-m: %" PRIu64 " MiB; a riscv64 machine has %llu MiB to %llu GiB",
 				config->memory_bytes / (uint64_t)MIB, RISCV_RAM_MIN_BYTES / MIB,
 				RISCV_RAM_MAX_BYTES / GIB);
-	return 0;
+	return check_options(config, accel);
 }
 
 static int layout(struct machine *machine)
@@ -67,7 +95,7 @@ static int layout(struct machine *machine)
 			      align_down(machine->config->memory_bytes, 4 * KIB));
 }
 
-static int init_irqchip(struct machine *machine)
+static int init_plic(struct machine *machine)
 {
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 	struct plic_config config = {
@@ -78,9 +106,45 @@ static int init_irqchip(struct machine *machine)
 	};
 	int rc = plic_create(&priv->plic, machine->mmio, &config);
 
-	if (!rc)
-		machine->irqchip = plic_irqchip(priv->plic);
-	return rc;
+	if (rc)
+		return rc;
+	machine->irqchip = plic_irqchip(priv->plic);
+	priv->irq_count = RISCV_IRQ_COUNT;
+	return 0;
+}
+
+static int init_aia(struct machine *machine)
+{
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+	int rc = aia_create(&priv->aia, machine->accel, RISCV_APLIC_BASE, RISCV_IMSIC_BASE,
+			    RISCV_IRQ_COUNT - 1);
+
+	if (rc)
+		return rc;
+	machine->irqchip = aia_irqchip(priv->aia);
+	priv->irq_count = aia_sources(priv->aia) + 1;
+	return 0;
+}
+
+static bool has_aia(const struct machine *machine)
+{
+	const struct riscv_aia_ops *aia = machine->accel->ops->riscv->aia;
+
+	return aia && aia->ids(machine->accel);
+}
+
+static int init_irqchip(struct machine *machine)
+{
+	const char *wanted = machine->config->irqchip;
+
+	if (is_irqchip(wanted, "plic") || (!is_irqchip(wanted, "aia") && !has_aia(machine)))
+		return init_plic(machine);
+	if (has_aia(machine))
+		return init_aia(machine);
+	return fail_msg(ENOTSUP,
+			"--irqchip aia: the accelerator %s has no AIA here, which takes a host "
+			"with one; use --irqchip plic",
+			machine->accel->ops->name);
 }
 
 static struct irq_line line(const struct machine *machine, unsigned number)
@@ -131,7 +195,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 {
 	struct riscv_machine *priv = riscv_machine_priv(machine);
 
-	if (index >= RISCV_VIRTIO_SLOTS)
+	if (index >= RISCV_VIRTIO_SLOTS || RISCV_IRQ_VIRTIO + index >= priv->irq_count)
 		return -ENOSPC;
 	*slot = (struct machine_slot){
 		.base = RISCV_VIRTIO_BASE + index * RISCV_VIRTIO_STRIDE,
@@ -194,7 +258,12 @@ static int reset_vcpu(struct machine *machine, struct vcpu *vcpu)
 
 static void reset(struct machine *machine)
 {
-	plic_reset(riscv_machine_priv(machine)->plic);
+	struct riscv_machine *priv = riscv_machine_priv(machine);
+
+	if (priv->aia)
+		aia_reset(priv->aia);
+	else
+		plic_reset(priv->plic);
 }
 
 static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
@@ -210,6 +279,7 @@ static void free_machine(struct machine *machine)
 	if (!priv)
 		return;
 	plic_free(priv->plic);
+	aia_free(priv->aia);
 	boot_exit(&priv->boot);
 	free(priv);
 	machine->irqchip = NULL;

@@ -11,9 +11,7 @@
 #include "plic.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
-#include <libfdt.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -22,6 +20,7 @@
 #include "bus.h"
 #include "device.h"
 #include "fdt.h"
+#include "intc.h"
 #include "log.h"
 #include "riscv-accel.h"
 #include "vcpu.h"
@@ -404,24 +403,6 @@ void plic_set_edge(struct plic *plic, unsigned source)
 	pthread_mutex_unlock(&plic->lock);
 }
 
-// Each context's parent: a hart's interrupt controller and its line.
-static void describe_contexts(const struct plic *plic, struct fdt_writer *fdt,
-			      uint32_t intc_phandle)
-{
-	uint32_t *cells = calloc(plic->context_count, 2 * sizeof(*cells));
-
-	if (!cells) {
-		fdt->error = fdt->error ? fdt->error : -FDT_ERR_NOSPACE;
-		return;
-	}
-	for (unsigned i = 0; i < plic->context_count; i++) {
-		cells[2 * i] = htobe32(intc_phandle + i);
-		cells[2 * i + 1] = htobe32(RISCV_IRQ_S_EXT);
-	}
-	fdt_bytes(fdt, "interrupts-extended", cells, 2 * plic->context_count * sizeof(*cells));
-	free(cells);
-}
-
 void plic_describe(struct plic *plic, struct fdt_writer *fdt, unsigned sources,
 		   uint32_t intc_phandle)
 {
@@ -433,7 +414,8 @@ void plic_describe(struct plic *plic, struct fdt_writer *fdt, unsigned sources,
 	fdt_flag(fdt, "interrupt-controller");
 	fdt_u32(fdt, "#interrupt-cells", 1);
 	fdt_u32(fdt, "#address-cells", 0);
-	describe_contexts(plic, fdt, intc_phandle);
+	// Each context's parent: a hart's interrupt controller and its line.
+	intc_describe_wires(fdt, intc_phandle, plic->context_count);
 	fdt_u32(fdt, "riscv,ndev", sources - 1);
 	fdt_u32(fdt, "phandle", plic->chip.fdt_phandle);
 	fdt_end(fdt);

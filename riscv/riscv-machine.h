@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aia.h"
 #include "boot.h"
 #include "hw.h"
 #include "machine.h"
@@ -21,6 +22,8 @@
 #define RISCV_VIRTIO_BASE 0x10001000ULL
 #define RISCV_VIRTIO_STRIDE 0x1000ULL
 #define RISCV_VIRTIO_SLOTS 512
+#define RISCV_APLIC_BASE 0x20000000ULL
+#define RISCV_IMSIC_BASE 0x28000000ULL // hart 0's
 #define RISCV_RAM_BASE 0x80000000ULL
 // Physical addresses end at 2^40.
 #define RISCV_RAM_MAX_BYTES ((1ULL << 40) - RISCV_RAM_BASE)
@@ -40,7 +43,9 @@ enum {
 #define RISCV_INTC_PHANDLE(hart) (1 + (hart))
 
 struct riscv_machine {
-	struct plic *plic;
+	struct plic *plic; // one of these two is there
+	struct aia *aia;
+	unsigned irq_count; // highest source number + 1
 	struct sbi sbi;
 	unsigned virtio_slots; // handed out so far
 	struct boot boot;      // what load() put into RAM

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The AIA of an accelerator: its lines and its nodes (Linux's bindings riscv,aplic and
+// riscv,imsics).
+
+#include "aia.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fdt.h"
+#include "intc.h"
+#include "log.h"
+#include "riscv-accel.h"
+#include "vcpu.h"
+
+#define APLIC_BYTES 0x4000 // 1023 sources and no direct delivery (AIA 4.5)
+#define IMSIC_BYTES 0x1000
+#define LEVEL_HIGH 4 // in an interrupt specifier
+
+struct aia {
+	struct irqchip chip;
+	struct accel *accel;
+	struct riscv_aia_config config;
+	unsigned ids;
+};
+
+static const struct riscv_aia_ops *ops_of(const struct aia *aia)
+{
+	return aia->accel->ops->riscv->aia;
+}
+
+static void set_line(struct irqchip *chip, unsigned number, bool high)
+{
+	struct aia *aia = container_of(chip, struct aia, chip);
+
+	if (number && number <= aia->config.sources)
+		ops_of(aia)->set_line(aia->accel, number, high);
+}
+
+static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+{
+	cells[0] = number;
+	cells[1] = LEVEL_HIGH;
+	return 2;
+}
+
+static const struct irqchip_ops chip_ops = {
+	.set_line = set_line,
+	.fdt_interrupt = fdt_interrupt_cells,
+};
+
+int aia_create(struct aia **out, struct accel *accel, uint64_t aplic_base, uint64_t imsic_base,
+	       unsigned sources)
+{
+	struct aia *aia = calloc(1, sizeof(*aia));
+	int err;
+
+	if (!aia)
+		return fail(ENOMEM, "make the AIA");
+	aia->chip = (struct irqchip){ &chip_ops, (uint32_t)aplic_base };
+	aia->accel = accel;
+	aia->ids = ops_of(aia)->ids(accel);
+	aia->config = (struct riscv_aia_config){
+		.aplic_base = aplic_base,
+		.imsic_base = imsic_base,
+		.sources = MIN(sources, aia->ids),
+	};
+	err = ops_of(aia)->create(accel, &aia->config);
+	if (err)
+		aia_free(aia);
+	else
+		*out = aia;
+	return err;
+}
+
+void aia_free(struct aia *aia)
+{
+	free(aia);
+}
+
+void aia_reset(struct aia *aia)
+{
+	ops_of(aia)->reset(aia->accel);
+}
+
+struct irqchip *aia_irqchip(struct aia *aia)
+{
+	return &aia->chip;
+}
+
+unsigned aia_sources(const struct aia *aia)
+{
+	return aia->config.sources;
+}
+
+// -- the device tree --
+
+static void describe_imsics(const struct aia *aia, struct fdt_writer *fdt, uint32_t intc_phandle)
+{
+	unsigned harts = aia->accel->vcpus->count;
+	uint64_t base = aia->config.imsic_base;
+
+	fdt_node(fdt, "interrupt-controller@%llx", (unsigned long long)base);
+	fdt_str(fdt, "compatible", "riscv,imsics");
+	fdt_reg(fdt, base, harts * (uint64_t)IMSIC_BYTES);
+	fdt_flag(fdt, "interrupt-controller");
+	fdt_u32(fdt, "#interrupt-cells", 0);
+	fdt_flag(fdt, "msi-controller");
+	fdt_u32(fdt, "#msi-cells", 0);
+	intc_describe_wires(fdt, intc_phandle, harts);
+	fdt_u32(fdt, "riscv,num-ids", aia->ids);
+	fdt_u32(fdt, "phandle", (uint32_t)base);
+	fdt_end(fdt);
+}
+
+static void describe_aplic(const struct aia *aia, struct fdt_writer *fdt)
+{
+	uint64_t base = aia->config.aplic_base;
+
+	fdt_node(fdt, "interrupt-controller@%llx", (unsigned long long)base);
+	fdt_str(fdt, "compatible", "riscv,aplic");
+	fdt_reg(fdt, base, APLIC_BYTES);
+	fdt_flag(fdt, "interrupt-controller");
+	fdt_u32(fdt, "#interrupt-cells", 2);
+	fdt_u32(fdt, "#address-cells", 0);
+	fdt_u32(fdt, "msi-parent", (uint32_t)aia->config.imsic_base);
+	fdt_u32(fdt, "riscv,num-sources", aia->config.sources);
+	fdt_u32(fdt, "phandle", aia->chip.fdt_phandle);
+	fdt_end(fdt);
+}
+
+void aia_describe(const struct aia *aia, struct fdt_writer *fdt, uint32_t intc_phandle)
+{
+	describe_imsics(aia, fdt, intc_phandle);
+	describe_aplic(aia, fdt);
+}
