@@ -8,12 +8,28 @@
 #include <zstd.h>
 
 #include "builtin.h"
+#include "image.h"
 #include "log.h"
 #include "machine.h"
 #include "options.h"
 #include "vcpu.h"
 #include "version.h"
 #include "vm.h"
+
+static void print_packings(void)
+{
+	const char *name, *separator = "";
+	bool built;
+
+	printf("kernels packed by: ");
+	for (unsigned i = 0; (name = image_packing(i, &built)); i++) {
+		if (!built)
+			continue;
+		printf("%s%s", separator, name);
+		separator = ", ";
+	}
+	printf("\n");
+}
 
 static void print_build_options(void)
 {
@@ -27,6 +43,7 @@ static void print_build_options(void)
 	// libfdt and libaio do not tell their versions at run time.
 	printf("libraries: libaio, libfdt (device tree format %d), zlib %s, zstd %s\n",
 	       FDT_LAST_SUPPORTED_VERSION, zlibVersion(), ZSTD_versionString());
+	print_packings();
 	printf("architectures: ");
 	for (unsigned i = 0; vm_build_parts.machines[i]; i++, separator = ", ")
 		printf("%s%s", separator, vm_build_parts.machines[i]->name);

@@ -19,6 +19,9 @@
 
 // vmlinux has under ten. Bounds the work on a file that says 65535.
 #define MAX_SEGMENTS 64
+// One holds all notes of a kernel, in under 1 KiB. Both bound the work, too.
+#define MAX_NOTE_SEGMENTS 4
+#define MAX_NOTE_BYTES (64 * KIB)
 
 struct segment {
 	uint64_t offset;
@@ -33,6 +36,9 @@ struct segments {
 	unsigned count;
 	uint64_t lowest;  // p_paddr
 	uint64_t highest; // first byte after the last one
+	uint64_t entry;   // as the file has it
+	struct image_notes notes;
+	unsigned note_count;
 };
 
 static const struct {
@@ -137,8 +143,7 @@ static int check_overlap(const struct image *image, const struct segments *segme
 	return 0;
 }
 
-static int add_segment(const struct image *image, struct segments *segments,
-		       const Elf64_Phdr *header)
+static int add_load(const struct image *image, struct segments *segments, const Elf64_Phdr *header)
 {
 	struct segment segment = {
 		.offset = le64toh(header->p_offset),
@@ -149,7 +154,7 @@ static int add_segment(const struct image *image, struct segments *segments,
 	};
 	int rc;
 
-	if (le32toh(header->p_type) != PT_LOAD || !segment.memory_bytes)
+	if (!segment.memory_bytes)
 		return 0;
 	if (segments->count == MAX_SEGMENTS)
 		return fail_msg(EINVAL, "%s: has more than %u segments to load", image->path,
@@ -165,7 +170,24 @@ static int add_segment(const struct image *image, struct segments *segments,
 	return 0;
 }
 
-static int read_segments(struct image *image, struct segments *segments, uint64_t *entry)
+static int add_segment(const struct image *image, struct segments *segments,
+		       const Elf64_Phdr *header)
+{
+	switch (le32toh(header->p_type)) {
+	case PT_LOAD:
+		return add_load(image, segments, header);
+	case PT_NOTE:
+		if (image->arch == IMAGE_ARCH_X86_64 && segments->note_count++ < MAX_NOTE_SEGMENTS)
+			image_read_notes(image, le64toh(header->p_offset),
+					 MIN(le64toh(header->p_filesz), MAX_NOTE_BYTES),
+					 &segments->notes);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int read_segments(struct image *image, struct segments *segments)
 {
 	Elf64_Ehdr header;
 	Elf64_Phdr program;
@@ -175,8 +197,7 @@ static int read_segments(struct image *image, struct segments *segments, uint64_
 		rc = check_table(image, &header);
 	if (rc)
 		return rc;
-	*segments = (struct segments){ .lowest = UINT64_MAX };
-	*entry = le64toh(header.e_entry);
+	*segments = (struct segments){ .lowest = UINT64_MAX, .entry = le64toh(header.e_entry) };
 	for (unsigned i = 0; i < le16toh(header.e_phnum); i++) {
 		memcpy(&program, image->data + le64toh(header.e_phoff) + i * sizeof(program),
 		       sizeof(program));
@@ -196,8 +217,7 @@ static int read_segments(struct image *image, struct segments *segments, uint64_
 int image_elf_parse(struct image *image)
 {
 	struct segments segments;
-	uint64_t entry;
-	int rc = read_segments(image, &segments, &entry);
+	int rc = read_segments(image, &segments);
 
 	if (!rc)
 		image->memory_bytes = segments.highest - segments.lowest;
@@ -214,6 +234,11 @@ static int find_bias(const struct image *image, const struct segments *segments,
 		*bias = 0;
 		return 0;
 	}
+	if (!relative && segments->lowest >= ram_base)
+		return image_room(image, mem, segments->lowest,
+				  segments->highest - segments->lowest) ?
+			       0 :
+			       -ENOSPC;
 	if (!relative)
 		return fail_msg(EINVAL,
 				"%s: its segment at physical address %#llx does not lie in "
@@ -224,18 +249,45 @@ static int find_bias(const struct image *image, const struct segments *segments,
 	return 0;
 }
 
-// vmlinux names its entry by virtual address, as p_vaddr does.
-static int find_entry(const struct image *image, const struct segments *segments, uint64_t entry,
-		      uint64_t *paddr)
+static bool find_physical(const struct segments *segments, uint64_t paddr)
+{
+	for (unsigned i = 0; i < segments->count; i++)
+		if (paddr - segments->list[i].paddr < segments->list[i].memory_bytes)
+			return true;
+	return false;
+}
+
+static bool find_virtual(const struct segments *segments, uint64_t vaddr, uint64_t *paddr)
 {
 	for (unsigned i = 0; i < segments->count; i++) {
 		const struct segment *segment = &segments->list[i];
 
-		if (entry - segment->vaddr < segment->memory_bytes) {
-			*paddr = segment->paddr + (entry - segment->vaddr);
-			return 0;
+		if (vaddr - segment->vaddr < segment->memory_bytes) {
+			*paddr = segment->paddr + (vaddr - segment->vaddr);
+			return true;
 		}
 	}
+	return false;
+}
+
+// By Xen's note where there is no other protocol to follow. Linux has the note, too, but
+// its own 64-bit entry takes more (a seed for the random number generator, for one),
+// leaves out a change of mode, and is there whatever the kernel's configuration.
+static bool is_pvh(const struct segments *segments)
+{
+	return segments->notes.has_pvh_entry && !segments->notes.is_linux;
+}
+
+// vmlinux names its entry by virtual address, as p_vaddr does; that of x86-64 by its
+// physical one.
+static int find_entry(const struct image *image, const struct segments *segments, uint64_t *paddr)
+{
+	uint64_t entry = is_pvh(segments) ? segments->notes.pvh_entry : segments->entry;
+	bool physical = image->arch == IMAGE_ARCH_X86_64 && find_physical(segments, entry);
+
+	*paddr = entry;
+	if (physical || (!is_pvh(segments) && find_virtual(segments, entry, paddr)))
+		return 0;
 	return fail_msg(EINVAL, "%s: its entry point %#llx lies in none of its segments",
 			image->path, (unsigned long long)entry);
 }
@@ -258,13 +310,13 @@ int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_b
 {
 	struct image checked = *image; // read_segments() fills in what is there already
 	struct segments segments;
-	uint64_t entry, bias = 0;
-	int rc = read_segments(&checked, &segments, &entry);
+	uint64_t entry = 0, bias = 0;
+	int rc = read_segments(&checked, &segments);
 
 	if (!rc)
 		rc = find_bias(image, &segments, mem, ram_base, &bias);
 	if (!rc)
-		rc = find_entry(image, &segments, entry, &entry);
+		rc = find_entry(&checked, &segments, &entry);
 	for (unsigned i = 0; !rc && i < segments.count; i++)
 		rc = load_segment(image, mem, &segments.list[i], segments.list[i].paddr + bias);
 	if (rc)
@@ -273,6 +325,7 @@ int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_b
 		.entry_gpa = entry + bias,
 		.start_gpa = segments.lowest + bias,
 		.end_gpa = segments.highest + bias,
+		.pvh = is_pvh(&segments),
 	};
 	return 0;
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The headers of Linux's own formats: Image of riscv64 and arm64, bzImage of x86.
+// The headers of Linux's Image of riscv64 and arm64, and the table of all formats.
 #include <errno.h>
 
 #include "image-internal.h"
 #include "log.h"
 
-static int truncated(const struct image *image, const char *what)
+int image_header_truncated(const struct image *image, const char *what)
 {
 	return fail_msg(EINVAL, "%s: %s header is cut off after %zu bytes; is the file complete?",
 			image->path, what, image->size_bytes);
 }
 
-// @memory_bytes is what a header says of itself; 0 means the size of the file.
-static int set_footprint(struct image *image, uint64_t text_offset, uint64_t memory_bytes)
+int image_set_footprint(struct image *image, uint64_t text_offset, uint64_t memory_bytes)
 {
 	if (memory_bytes > IMAGE_MAX_BYTES)
 		return fail_msg(EINVAL, "%s: its header asks for %llu MiB of memory: not a kernel",
@@ -53,7 +52,7 @@ static int parse_image_header(struct image *image, uint64_t text_offset)
 	if (text_offset > 1ULL << 48)
 		return fail_msg(EINVAL, "%s: its header asks for offset %#llx in RAM: not a kernel",
 				image->path, (unsigned long long)text_offset);
-	return set_footprint(image, text_offset, memory_bytes);
+	return image_set_footprint(image, text_offset, memory_bytes);
 }
 
 static int parse_riscv_image(struct image *image)
@@ -61,7 +60,7 @@ static int parse_riscv_image(struct image *image)
 	uint64_t text_offset;
 
 	if (image->size_bytes < IMAGE_HEADER_BYTES)
-		return truncated(image, "its Image");
+		return image_header_truncated(image, "its Image");
 	// The layout is fixed by the major version, in the upper half.
 	if (image_le32(image->data + IMAGE_VERSION) >> 16)
 		return fail_msg(EINVAL, "%s: its Image header has version %u; known are 0.x",
@@ -81,58 +80,12 @@ static int parse_arm64_image(struct image *image)
 	uint64_t text_offset;
 
 	if (image->size_bytes < IMAGE_HEADER_BYTES)
-		return truncated(image, "its Image");
+		return image_header_truncated(image, "its Image");
 	// Before Linux 3.17 the size was 0 and the offset not to be trusted.
 	text_offset = image_le64(image->data + IMAGE_SIZE) ?
 			      image_le64(image->data + IMAGE_TEXT_OFFSET) :
 			      0x80000;
 	return parse_image_header(image, text_offset);
-}
-
-// The setup header of x86/boot.rst.
-#define BZ_SETUP_SECTS 0x1f1
-#define BZ_BOOT_FLAG 0x1fe
-#define BZ_HEADER 0x202
-#define BZ_VERSION 0x206
-#define BZ_XLOADFLAGS 0x236
-#define BZ_CMDLINE_SIZE 0x238
-#define BZ_INIT_SIZE 0x260
-#define BZ_HEADER_END 0x264
-#define BZ_XLF_KERNEL_64 1
-
-static bool is_bzimage(const struct image *image)
-{
-	return image_has_bytes(image, BZ_BOOT_FLAG, "\x55\xaa", 2) &&
-	       image_has_bytes(image, BZ_HEADER, "HdrS", 4);
-}
-
-static int parse_bzimage(struct image *image)
-{
-	unsigned setup_sectors, version;
-
-	if (image->size_bytes < BZ_HEADER_END)
-		return truncated(image, "its bzImage");
-	version = image_le16(image->data + BZ_VERSION);
-	if (version < 0x20c)
-		return fail_msg(EINVAL,
-				"%s: is a bzImage of boot protocol %u.%02u; 2.12 (Linux 3.8) "
-				"is needed",
-				image->path, version >> 8, version & 0xff);
-	if (!(image_le16(image->data + BZ_XLOADFLAGS) & BZ_XLF_KERNEL_64))
-		return fail_msg(EINVAL, "%s: is a 32-bit x86 kernel; build a 64-bit one",
-				image->path);
-	// 0 stands for 4, for the sake of old boot loaders.
-	setup_sectors = image->data[BZ_SETUP_SECTS] ? image->data[BZ_SETUP_SECTS] : 4;
-	if ((setup_sectors + 1) * 512 >= image->size_bytes)
-		return fail_msg(EINVAL,
-				"%s: has no kernel after its %u setup sectors; is the file "
-				"complete?",
-				image->path, setup_sectors);
-	if (!image_le32(image->data + BZ_CMDLINE_SIZE))
-		return fail_msg(EINVAL, "%s: its header allows no command line: not a kernel",
-				image->path);
-	image->arch = IMAGE_ARCH_X86_64;
-	return set_footprint(image, 0, image_le32(image->data + BZ_INIT_SIZE));
 }
 
 static bool is_elf(const struct image *image)
@@ -144,7 +97,7 @@ static const struct image_format formats[] = {
 	{ IMAGE_KIND_ELF, IMAGE_ARCH_COUNT, is_elf, image_elf_parse },
 	{ IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, is_riscv_image, parse_riscv_image },
 	{ IMAGE_KIND_ARM64_IMAGE, IMAGE_ARCH_ARM64, is_arm64_image, parse_arm64_image },
-	{ IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, is_bzimage, parse_bzimage },
+	{ IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, image_is_bzimage, image_bzimage_parse },
 };
 
 const struct image_format *image_find_format(const struct image *image)

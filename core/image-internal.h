@@ -78,14 +78,24 @@ struct image_wrapper {
 // The outermost one around the kernel, or NULL.
 const struct image_wrapper *image_find_wrapper(const struct image *image);
 
-// Unpack @packed into memory the caller frees. @name is for messages. Return 0 or
-// -errno after a message.
-int image_unpack_gzip(const char *name, struct image_span packed, uint8_t **data,
-		      size_t *size_bytes) MUST_CHECK;
-int image_unpack_zstd(const char *name, struct image_span packed, uint8_t **data,
-		      size_t *size_bytes) MUST_CHECK;
+struct image_method;
 
-// -- image-format.c, image-elf.c, image-pe.c --
+// How @packed is packed, by its first bytes; NULL: not at all, or nobody knows.
+const struct image_method *image_find_method(struct image_span packed);
+// The same by what an EFI zboot header calls it.
+const struct image_method *image_find_zboot_method(const char *compression);
+const char *image_method_name(const struct image_method *method);       // "gzip"
+const char *image_method_zboot_name(const struct image_method *method); // "zboot gzip"
+// The library that this kvik was built without and would need, or NULL.
+const char *image_method_missing(const struct image_method *method);
+
+// Unpacks @packed into memory the caller frees; @expected_bytes is what it says that it
+// unpacks to, or 0. @name is for messages. Returns 0 or -errno after a message;
+// -ENOTSUP when the library is missing.
+int image_unpack(const struct image_method *method, const char *name, struct image_span packed,
+		 size_t expected_bytes, uint8_t **data, size_t *size_bytes) MUST_CHECK;
+
+// -- image-format.c, image-elf.c, image-bzimage.c, image-pe.c --
 
 struct image_format {
 	enum image_kind kind;
@@ -102,6 +112,28 @@ const struct image_format *image_find_format(const struct image *image);
 int image_elf_parse(struct image *image) MUST_CHECK;
 int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 		   struct image_placement *placement) MUST_CHECK;
+
+// image-note.c: looks through the notes of @image, an x86-64 ELF file, in the program
+// header at [@offset, @offset + @size_bytes), which need not lie within the file.
+struct image_notes {
+	bool is_linux;      // it is a Linux kernel
+	bool has_pvh_entry; // Xen's note of a 32-bit entry point is there
+	uint32_t pvh_entry; // physical
+};
+void image_read_notes(const struct image *image, uint64_t offset, uint64_t size_bytes,
+		      struct image_notes *notes);
+
+// The same for a bzImage.
+bool image_is_bzimage(const struct image *image);
+int image_bzimage_parse(struct image *image) MUST_CHECK;
+int image_bzimage_load(const struct image *image, struct memory *mem, uint64_t ram_base,
+		       struct image_placement *placement) MUST_CHECK;
+
+// For their parsers: the file ends within @what header; the footprint, where
+// @memory_bytes is what a header says of itself and 0 means the size of the file.
+int image_header_truncated(const struct image *image, const char *what);
+int image_set_footprint(struct image *image, uint64_t text_offset, uint64_t memory_bytes)
+	MUST_CHECK;
 
 // -EINVAL after a message when the file ends before its EFI header says; 0 also for
 // a file without one.

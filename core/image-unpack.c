@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Unpacking gzip and zstd kernels, with bounds on what a small file can become.
+// Unpacking kernels: the methods, and the bounds on what a small file can become.
 //
-// Both formats can turn a few bytes into gigabytes, so the output is bounded
-// twice: by IMAGE_MAX_BYTES, and by its ratio to the input consumed so far, which
-// stops a bomb after a few milliseconds rather than a second.
+// All formats can turn a few bytes into gigabytes, so the output is bounded twice: by
+// IMAGE_MAX_BYTES, and by its ratio to the input consumed so far, which stops a bomb
+// after a few milliseconds rather than a second. One that says how large it gets
+// (the payload of a bzImage) is believed within the same bounds, so that the output is
+// allocated once, and held to it.
 #include <errno.h>
 #include <stdlib.h>
-#include <zlib.h>
-#include <zstd.h>
+#include <string.h>
 
-#include "image-internal.h"
+#include "image-unpack.h"
 #include "log.h"
 
 // Kernels shrink to a half or a tenth. Small ones may hold mostly zeroes, hence
@@ -18,149 +19,198 @@
 #define RATIO_FLOOR_BYTES (32 * MIB)
 #define FIRST_STEP_BYTES (1 * MIB)
 
-struct output {
+struct image_method {
 	const char *name;
-	const char *format;
-	uint8_t *data;
-	size_t used_bytes;
-	size_t room_bytes;
+	const char *zboot_name;
+	const char *library;
+	const char *magic;
+	unsigned magic_bytes;
+	// NULL: built without the library.
+	int (*unpack)(struct image_span packed, struct image_output *out);
 };
 
-// Makes room for more output. @consumed: bytes of input that were used up for it.
-static int output_grow(struct output *out, size_t consumed)
-{
-	size_t room = out->room_bytes ? 2 * out->room_bytes : FIRST_STEP_BYTES;
-	uint8_t *data;
+#ifdef HAVE_LZMA
+#define IF_LZMA(function) function
+#else
+#define IF_LZMA(function) NULL
+#endif
+#ifdef HAVE_LZ4
+#define IF_LZ4(function) function
+#else
+#define IF_LZ4(function) NULL
+#endif
+#ifdef HAVE_LZO
+#define IF_LZO(function) function
+#else
+#define IF_LZO(function) NULL
+#endif
 
-	if (out->used_bytes >= IMAGE_MAX_BYTES)
-		return fail_msg(EFBIG, "%s: unpacks (%s) to more than %llu MiB: not a kernel",
-				out->name, out->format, IMAGE_MAX_BYTES / MIB);
-	if (out->used_bytes >= RATIO_FLOOR_BYTES && out->used_bytes / MAX_RATIO > consumed)
-		return fail_msg(EFBIG,
-				"%s: unpacks (%s) to more than %u times its size: not a kernel",
-				out->name, out->format, MAX_RATIO);
-	data = realloc(out->data, room);
+// The magic numbers of x86/boot.rst (payload_offset), but for lzop's, which is missing
+// there, and longer where the format has more to tell it by. bzip2 is left out: no
+// distribution packs a kernel by it.
+static const struct image_method methods[] = {
+	{ "gzip", "zboot gzip", "zlib", "\x1f\x8b\x08", 3, image_unpack_gzip },
+	{ "zstd", "zboot zstd", "libzstd", "\x28\xb5\x2f\xfd", 4, image_unpack_zstd },
+	{ "xz", "zboot xz", "liblzma", "\3757zXZ\0", 6, IF_LZMA(image_unpack_xz) },
+	{ "lzma", "zboot lzma", "liblzma", "\x5d\0\0", 3, IF_LZMA(image_unpack_lzma) },
+	{ "lz4", "zboot lz4", "liblz4", "\x02\x21\x4c\x18", 4, IF_LZ4(image_unpack_lz4) },
+	{ "lzo", "zboot lzo", "liblzo2", "\x89LZO\0\r\n\x1a\n", 9, IF_LZO(image_unpack_lzo) },
+};
+
+const struct image_method *image_find_method(struct image_span packed)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (packed.size_bytes >= methods[i].magic_bytes &&
+		    !memcmp(packed.data, methods[i].magic, methods[i].magic_bytes))
+			return &methods[i];
+	return NULL;
+}
+
+const struct image_method *image_find_zboot_method(const char *compression)
+{
+	// "zstd22" is zstd, and "xzkern" xz.
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (!strncmp(compression, methods[i].name, strlen(methods[i].name)))
+			return &methods[i];
+	return NULL;
+}
+
+const char *image_method_name(const struct image_method *method)
+{
+	return method->name;
+}
+
+const char *image_method_zboot_name(const struct image_method *method)
+{
+	return method->zboot_name;
+}
+
+const char *image_method_missing(const struct image_method *method)
+{
+	return method->unpack ? NULL : method->library;
+}
+
+const char *image_packing(unsigned index, bool *built)
+{
+	if (index >= ARRAY_SIZE(methods))
+		return NULL;
+	*built = methods[index].unpack;
+	return methods[index].name;
+}
+
+// -- output --
+
+static int too_large(const struct image_output *out)
+{
+	return fail_msg(EFBIG, "%s: unpacks (%s) to more than %llu MiB: not a kernel", out->name,
+			out->format, IMAGE_MAX_BYTES / MIB);
+}
+
+static int check_ratio(const struct image_output *out, size_t bytes, size_t consumed_bytes)
+{
+	if (bytes < RATIO_FLOOR_BYTES || bytes / MAX_RATIO <= consumed_bytes)
+		return 0;
+	return fail_msg(EFBIG, "%s: unpacks (%s) to more than %u times its size: not a kernel",
+			out->name, out->format, MAX_RATIO);
+}
+
+static int resize(struct image_output *out, size_t room_bytes)
+{
+	uint8_t *data = realloc(out->data, room_bytes);
+
 	if (!data)
-		return fail(ENOMEM, "%s: unpack %zu MiB", out->name, room / (size_t)MIB);
+		return fail(ENOMEM, "%s: unpack %zu MiB", out->name, room_bytes / (size_t)MIB);
 	out->data = data;
-	out->room_bytes = room;
+	out->room_bytes = room_bytes;
 	return 0;
 }
 
-static int output_damaged(const struct output *out, const char *why)
+// All at once; one byte more, so that it shows when there is too much.
+static int reserve_expected(struct image_output *out, size_t packed_bytes)
+{
+	int rc;
+
+	if (out->expected_bytes > IMAGE_MAX_BYTES)
+		return too_large(out);
+	rc = check_ratio(out, out->expected_bytes, packed_bytes);
+	return rc ? rc : resize(out, out->expected_bytes + 1);
+}
+
+int image_output_grow(struct image_output *out, size_t consumed_bytes)
+{
+	int rc;
+
+	if (out->expected_bytes)
+		return image_output_damaged(out, "it unpacks to more than it says");
+	if (out->used_bytes >= IMAGE_MAX_BYTES)
+		return too_large(out);
+	rc = check_ratio(out, out->used_bytes, consumed_bytes);
+	if (rc)
+		return rc;
+	return resize(out, out->room_bytes ? 2 * out->room_bytes : FIRST_STEP_BYTES);
+}
+
+int image_output_reserve(struct image_output *out, size_t more_bytes, size_t consumed_bytes)
+{
+	int rc = 0;
+
+	if (more_bytes > IMAGE_MAX_BYTES)
+		return too_large(out);
+	while (!rc && more_bytes > out->room_bytes - out->used_bytes)
+		rc = image_output_grow(out, consumed_bytes);
+	return rc;
+}
+
+int image_output_damaged(const struct image_output *out, const char *why)
 {
 	return fail_msg(EINVAL, "%s: the %s data is damaged: %s", out->name, out->format, why);
 }
 
-static int output_truncated(const struct output *out)
+int image_output_truncated(const struct image_output *out)
 {
-	return output_damaged(out, "it ends too early; is the file complete?");
+	return image_output_damaged(out, "it ends too early; is the file complete?");
 }
 
-static int inflate_all(z_stream *stream, struct output *out)
+// -- unpacking --
+
+static int unpack(const struct image_method *method, struct image_span packed,
+		  struct image_output *out)
 {
-	int status = Z_OK;
-	int rc;
+	int rc = out->expected_bytes ? reserve_expected(out, packed.size_bytes) : 0;
 
-	while (status != Z_STREAM_END) {
-		if (out->used_bytes == out->room_bytes) {
-			rc = output_grow(out, stream->total_in);
-			if (rc)
-				return rc;
-		}
-		stream->next_out = out->data + out->used_bytes;
-		stream->avail_out = out->room_bytes - out->used_bytes;
-		status = inflate(stream, Z_NO_FLUSH);
-		out->used_bytes = out->room_bytes - stream->avail_out;
-		// Z_BUF_ERROR: no progress, so with room for output the input is used up.
-		if (status == Z_BUF_ERROR && stream->avail_out)
-			return output_truncated(out);
-		if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
-			return output_damaged(out, stream->msg ? stream->msg : zError(status));
-	}
-	return 0;
-}
-
-static int unpack_gzip(struct image_span packed, struct output *out)
-{
-	// zlib's interface lacks const; it does not write to its input.
-	z_stream stream = { .next_in = (uint8_t *)packed.data, .avail_in = packed.size_bytes };
-	int rc;
-
-	// 16: expect a gzip header (zlib.h, inflateInit2).
-	if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
-		return fail(ENOMEM, "%s: start zlib", out->name);
-	rc = inflate_all(&stream, out);
-	inflateEnd(&stream);
+	if (image_find_method(packed) != method)
+		return image_output_damaged(out, "it does not begin as such data does");
+	if (!rc)
+		rc = method->unpack(packed, out);
+	if (!rc && out->expected_bytes && out->used_bytes != out->expected_bytes)
+		return image_output_damaged(out, "it does not unpack to as much as it says");
 	return rc;
 }
 
-static int decompress_all(ZSTD_DCtx *context, struct image_span packed, struct output *out)
+int image_unpack(const struct image_method *method, const char *name, struct image_span packed,
+		 size_t expected_bytes, uint8_t **data, size_t *size_bytes)
 {
-	ZSTD_inBuffer in = { .src = packed.data, .size = packed.size_bytes };
-	size_t left = 1;
-	int rc;
-
-	while (left) {
-		ZSTD_outBuffer buffer;
-
-		if (out->used_bytes == out->room_bytes) {
-			rc = output_grow(out, in.pos);
-			if (rc)
-				return rc;
-		}
-		buffer = (ZSTD_outBuffer){ out->data, out->room_bytes, out->used_bytes };
-		left = ZSTD_decompressStream(context, &buffer, &in);
-		out->used_bytes = buffer.pos;
-		if (ZSTD_isError(left))
-			return output_damaged(out, ZSTD_getErrorName(left));
-		if (left && in.pos == in.size && buffer.pos < buffer.size)
-			return output_truncated(out);
-	}
-	return 0;
-}
-
-static int unpack_zstd(struct image_span packed, struct output *out)
-{
-	ZSTD_DCtx *context = ZSTD_createDCtx();
-	int rc;
-
-	if (!context)
-		return fail(ENOMEM, "%s: start zstd", out->name);
-	rc = decompress_all(context, packed, out);
-	ZSTD_freeDCtx(context);
-	return rc;
-}
-
-static int unpack(int (*method)(struct image_span packed, struct output *out),
-		  struct image_span packed, struct output *out, uint8_t **data, size_t *size_bytes)
-{
-	int rc = method(packed, out);
+	struct image_output out = {
+		.name = name,
+		.format = method->name,
+		.expected_bytes = expected_bytes,
+	};
 	uint8_t *exact;
+	int rc;
 
+	if (!method->unpack)
+		return fail_msg(ENOTSUP,
+				"%s: is packed by %s, and this kvik was built without %s; unpack "
+				"the kernel, or build kvik with it",
+				name, method->name, method->library);
+	rc = unpack(method, packed, &out);
 	if (rc) {
-		free(out->data);
+		free(out.data);
 		return rc;
 	}
 	// Gives the unused tail back; cannot fail for good since it shrinks.
-	exact = realloc(out->data, out->used_bytes ? out->used_bytes : 1);
-	*data = exact ? exact : out->data;
-	*size_bytes = out->used_bytes;
+	exact = realloc(out.data, out.used_bytes ? out.used_bytes : 1);
+	*data = exact ? exact : out.data;
+	*size_bytes = out.used_bytes;
 	return 0;
-}
-
-int image_unpack_gzip(const char *name, struct image_span packed, uint8_t **data,
-		      size_t *size_bytes)
-{
-	struct output out = { .name = name, .format = "gzip" };
-
-	return unpack(unpack_gzip, packed, &out, data, size_bytes);
-}
-
-int image_unpack_zstd(const char *name, struct image_span packed, uint8_t **data,
-		      size_t *size_bytes)
-{
-	struct output out = { .name = name, .format = "zstd" };
-
-	return unpack(unpack_zstd, packed, &out, data, size_bytes);
 }

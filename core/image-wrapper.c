@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a kernel may be packed in: gzip, zstd, or the EFI program that unpacks itself
-// ("zboot").
+// What a kernel may be packed in: gzip and its like, or the EFI program that unpacks
+// itself ("zboot").
 #include <errno.h>
 
 #include "image-internal.h"
@@ -18,42 +18,26 @@ static bool is_zboot(const struct image *image)
 	return image_has_bytes(image, 0, "MZ", 2) && image_has_bytes(image, 4, "zimg", 4);
 }
 
-static bool is_gzip(const struct image *image)
+// How a whole file is packed.
+static const struct image_method *find_method(const struct image *image)
 {
-	return image_has_bytes(image, 0, "\x1f\x8b\x08", 3);
+	return image_find_method((struct image_span){ image->data, image->size_bytes });
 }
 
-static bool is_zstd(const struct image *image)
+static bool is_packed(const struct image *image)
 {
-	return image_has_bytes(image, 0, "\x28\xb5\x2f\xfd", 4);
+	return find_method(image);
 }
 
 // Unpacks into fresh memory; sets image->wrapper.
-static int unpack_gzip(struct image *image, uint8_t **data, size_t *size_bytes)
+static int unpack_packed(struct image *image, uint8_t **data, size_t *size_bytes)
 {
+	const struct image_method *method = find_method(image);
 	struct image_span packed = { image->data, image->size_bytes };
 
-	image->wrapper = "gzip";
-	return image_unpack_gzip(image->path, packed, data, size_bytes);
+	image->wrapper = image_method_name(method);
+	return image_unpack(method, image->path, packed, 0, data, size_bytes);
 }
-
-static int unpack_zstd(struct image *image, uint8_t **data, size_t *size_bytes)
-{
-	struct image_span packed = { image->data, image->size_bytes };
-
-	image->wrapper = "zstd";
-	return image_unpack_zstd(image->path, packed, data, size_bytes);
-}
-
-static const struct {
-	const char *compression; // as in the header; a prefix: "zstd22" is zstd too
-	const char *wrapper;
-	int (*unpack)(const char *name, struct image_span packed, uint8_t **data,
-		      size_t *size_bytes);
-} zboot_methods[] = {
-	{ "gzip", "zboot gzip", image_unpack_gzip },
-	{ "zstd", "zboot zstd", image_unpack_zstd },
-};
 
 static int zboot_payload(const struct image *image, struct image_span *payload)
 {
@@ -73,6 +57,7 @@ static int zboot_payload(const struct image *image, struct image_span *payload)
 static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 {
 	char compression[ZBOOT_COMPRESSION_BYTES + 1] = "";
+	const struct image_method *method;
 	struct image_span payload;
 	int rc;
 
@@ -85,27 +70,22 @@ static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 	rc = zboot_payload(image, &payload);
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < ARRAY_SIZE(zboot_methods); i++) {
-		const char *name = zboot_methods[i].compression;
-
-		if (strncmp(compression, name, strlen(name)))
-			continue;
-		image->wrapper = zboot_methods[i].wrapper;
-		return zboot_methods[i].unpack(image->path, payload, data, size_bytes);
+	method = image_find_zboot_method(compression);
+	if (method) {
+		image->wrapper = image_method_zboot_name(method);
+		return image_unpack(method, image->path, payload, 0, data, size_bytes);
 	}
 	for (char *c = compression; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return fail_msg(ENOTSUP,
-			"%s: is an EFI zboot kernel packed with '%s'; gzip and zstd can be "
-			"unpacked",
+			"%s: is an EFI zboot kernel packed with '%s', which kvik cannot unpack",
 			image->path, compression);
 }
 
 static const struct image_wrapper wrappers[] = {
 	{ is_zboot, unpack_zboot }, // before the formats: it may carry their magic at 0x38
-	{ is_gzip, unpack_gzip },
-	{ is_zstd, unpack_zstd },
+	{ is_packed, unpack_packed },
 };
 
 const struct image_wrapper *image_find_wrapper(const struct image *image)

@@ -38,12 +38,9 @@ static const struct {
 	unsigned magic_bytes;
 	const char *what;
 } strangers[] = {
-	{ "\3757zXZ", 6, "is packed with xz; unpack it with xz -d" },
 	{ "BZh", 3, "is packed with bzip2; unpack it with bzip2 -d" },
-	{ "\x04\x22\x4d\x18", 4, "is packed with lz4; unpack it with lz4 -d" },
-	{ "\x02\x21\x4c\x18", 4, "is packed with lz4; unpack it with lz4 -d" },
-	{ "\x89LZO", 4, "is packed with lzop; unpack it with lzop -d" },
-	{ "\x5d\x00\x00", 3, "is packed with lzma; unpack it with xz -d --format=lzma" },
+	{ "\x04\x22\x4d\x18", 4,
+	  "is packed with lz4, but not in Linux's form (lz4 -l); unpack it with lz4 -d" },
 	{ "\x27\x05\x19\x56", 4, "is a U-Boot uImage; take the kernel it was made from" },
 	{ "\xd0\x0d\xfe\xed", 4, "is a device tree or a U-Boot FIT image; take the kernel itself" },
 	{ "QFI\xfb", 4, "is a qcow2 disk image; a disk goes with -d" },
@@ -60,7 +57,7 @@ static int not_a_kernel(const struct image *image)
 			return fail_msg(EINVAL, "%s: %s", image->path, strangers[i].what);
 	return fail_msg(EINVAL,
 			"%s: is not a kernel: no Image, bzImage or ELF file, nor one packed "
-			"by gzip, zstd or EFI zboot",
+			"by gzip, zstd, xz, lzma, lz4, lzop or EFI zboot",
 			image->path);
 }
 
@@ -230,8 +227,7 @@ static int load(const struct image *image, struct memory *mem, uint64_t ram_base
 	case IMAGE_KIND_ELF:
 		return image_elf_load(image, mem, ram_base, placement);
 	default:
-		// x86/boot.rst is a protocol of its own, not a place in RAM.
-		return fail_msg(ENOTSUP, "%s: this machine cannot load a bzImage", image->path);
+		return image_bzimage_load(image, mem, ram_base, placement);
 	}
 }
 

@@ -2,8 +2,8 @@
 // Kernel images: what a file is, and how it is laid into guest RAM.
 //
 // image_open() recognises the kind from the contents (never from the name),
-// unpacks gzip and EFI zboot wrappers, and checks every header field against the
-// file; nothing in a file is trusted. Main thread.
+// unpacks gzip, its like and EFI zboot wrappers, and checks every header field against
+// the file; nothing in a file is trusted. Main thread.
 #ifndef KVIK_IMAGE_H
 #define KVIK_IMAGE_H
 
@@ -26,6 +26,11 @@ enum image_kind {
 	IMAGE_KIND_COUNT
 };
 
+// What x86/boot.rst calls the setup header lies here in the file, and in boot_params.
+#define IMAGE_SETUP_HEADER 0x1f1
+// Room that boot_params has for it (zero-page.rst).
+#define IMAGE_SETUP_HEADER_MAX_BYTES (0x290 - IMAGE_SETUP_HEADER)
+
 // A kernel in host memory, unpacked. @data is owned by the image; NULL after
 // image_unload().
 struct image {
@@ -34,8 +39,11 @@ struct image {
 	const char *wrapper; // how it was packed: "gzip", "zboot gzip", ...; or NULL
 	uint8_t *data;
 	size_t size_bytes;
-	uint64_t text_offset;  // Image: from the start of RAM, per its header
-	uint64_t memory_bytes; // Image: whole footprint, BSS included
+	uint64_t text_offset;  // from the start of RAM, per its header; not ELF
+	uint64_t memory_bytes; // whole footprint, BSS included
+	// bzImage: stays after image_unload().
+	uint8_t setup_header[IMAGE_SETUP_HEADER_MAX_BYTES];
+	size_t setup_header_bytes;
 	char *path;
 	int fd; // the file, so that it can be read again; -1: there is none
 };
@@ -45,6 +53,7 @@ struct image_placement {
 	uint64_t entry_gpa;
 	uint64_t start_gpa; // lowest byte of its footprint
 	uint64_t end_gpa;   // first byte after its footprint, BSS included
+	bool pvh;           // @entry_gpa is 32-bit, by Xen's PVH boot ABI; else Linux's 64-bit one
 };
 
 // Reads, unpacks and checks the kernel at @path. Returns 0, or -errno after one
@@ -62,9 +71,15 @@ int image_parse(struct image *image, const char *name, const void *data, size_t 
 
 // Copies the image into RAM: an Image at @ram_base + text_offset, an ELF at its
 // physical addresses (@ram_base is where its first segment goes if the segments
-// lie below RAM). Zeroes the BSS. Returns 0 or -errno with a message.
+// lie below RAM). A bzImage is unpacked, and the ELF in it goes where that says; one
+// whose packing is not known goes to its text_offset and unpacks itself. Zeroes the BSS.
+// Returns 0 or -errno with a message.
 int image_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 	       struct image_placement *placement) MUST_CHECK;
+
+// How kernels may be packed: the name of the method number @index and whether this build
+// knows it; NULL beyond the last.
+const char *image_packing(unsigned index, bool *built);
 
 // Opens a file to be read into RAM whole (an initrd). Returns its descriptor, which
 // the caller closes, or -errno after a message: it must be a regular file.

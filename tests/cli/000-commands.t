@@ -68,6 +68,7 @@ is "version --build-options succeeds" "$status" 0
 like "it begins with the version" "$out" ^'kvik version 0.1.0'$'\n'
 like "it names the compiler" "$out" $'\n''compiler: .*(gcc|[Cc]lang) '
 like "it names libraries with versions" "$out" $'\n''libraries: .*zlib [0-9.]+, zstd [0-9.]+'
+like "it names how kernels may be packed" "$out" $'\n''kernels packed by: gzip, zstd'
 like "it names the architectures" "$out" $'\n''architectures: .*riscv64'
 like "it names the accelerators" "$out" $'\n''accelerators: .*soft'
 refused "version with an argument" "unexpected argument 'x'" version x

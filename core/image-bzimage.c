@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bzImage: Linux for x86, which unpacks itself (Documentation/arch/x86/boot.rst).
+//
+// The file is a real-mode part that nobody needs any more, then the protected-mode
+// part: a stub with the packed kernel inside. The stub sets up page tables and a heap,
+// unpacks the kernel in place, moves its segments to where they belong and jumps there.
+// Here kvik does that in its stead: quicker, and without any instruction that an
+// emulating KVM may lack. What is unpacked is the ELF file vmlinux with, behind it, a
+// list of relocations; those serve to move the *virtual* addresses for KASLR. At the
+// physical address that it was linked for, the kernel needs none of them, and that is
+// where its program headers put it (CONFIG_PHYSICAL_START, mostly 16 MiB).
+//
+// A kernel packed by a method that this build does not know unpacks itself.
+#include <errno.h>
+#include <stdlib.h>
+
+#include "image-internal.h"
+#include "log.h"
+#include "memory.h"
+
+// The setup header of x86/boot.rst.
+#define BZ_SETUP_SECTS 0x1f1
+#define BZ_BOOT_FLAG 0x1fe
+#define BZ_JUMP_BYTES 0x201
+#define BZ_HEADER 0x202
+#define BZ_VERSION 0x206
+#define BZ_XLOADFLAGS 0x236
+#define BZ_CMDLINE_SIZE 0x238
+#define BZ_PAYLOAD_OFFSET 0x248
+#define BZ_PAYLOAD_LENGTH 0x24c
+#define BZ_PREF_ADDRESS 0x258
+#define BZ_INIT_SIZE 0x260
+#define BZ_HEADER_END 0x264
+#define BZ_XLF_KERNEL_64 1
+
+// Of the 64-bit entry point in the protected-mode part.
+#define BZ_ENTRY_64 0x200
+
+// mkpiggy.c: a payload ends in the size of what is packed. In gzip's own format that is
+// so by itself; for the others Linux's Makefiles append it.
+#define BZ_UNPACKED_SIZE_BYTES 4
+
+// Far above what any machine has: the check against RAM comes with loading.
+#define ADDRESS_MAX (1ULL << 48)
+
+bool image_is_bzimage(const struct image *image)
+{
+	return image_has_bytes(image, BZ_BOOT_FLAG, "\x55\xaa", 2) &&
+	       image_has_bytes(image, BZ_HEADER, "HdrS", 4);
+}
+
+// -- parsing --
+
+static size_t setup_bytes(const struct image *image)
+{
+	unsigned sectors = image->data[BZ_SETUP_SECTS];
+
+	// 0 stands for 4, for the sake of old boot loaders.
+	return ((sectors ? sectors : 4) + 1) * 512;
+}
+
+static int check_version(const struct image *image)
+{
+	unsigned version = image_le16(image->data + BZ_VERSION);
+
+	if (version < 0x20c)
+		return fail_msg(EINVAL,
+				"%s: is a bzImage of boot protocol %u.%02u; 2.12 (Linux 3.8) "
+				"is needed",
+				image->path, version >> 8, version & 0xff);
+	if (!(image_le16(image->data + BZ_XLOADFLAGS) & BZ_XLF_KERNEL_64))
+		return fail_msg(EINVAL, "%s: is a 32-bit x86 kernel; build a 64-bit one",
+				image->path);
+	return 0;
+}
+
+static int check_payload(const struct image *image)
+{
+	uint64_t room = image->size_bytes - setup_bytes(image);
+	uint64_t offset = image_le32(image->data + BZ_PAYLOAD_OFFSET);
+	uint64_t length = image_le32(image->data + BZ_PAYLOAD_LENGTH);
+
+	if (offset + length <= room)
+		return 0;
+	return fail_msg(EINVAL,
+			"%s: its payload (%llu bytes at %#llx) goes beyond the file's %zu bytes; "
+			"is it complete?",
+			image->path, (unsigned long long)length,
+			(unsigned long long)(setup_bytes(image) + offset), image->size_bytes);
+}
+
+static int check_header(const struct image *image)
+{
+	if (setup_bytes(image) >= image->size_bytes)
+		return fail_msg(EINVAL,
+				"%s: has no kernel after its %zu bytes of setup; is the file "
+				"complete?",
+				image->path, setup_bytes(image));
+	if (!image_le32(image->data + BZ_CMDLINE_SIZE))
+		return fail_msg(EINVAL, "%s: its header allows no command line: not a kernel",
+				image->path);
+	if (image_le64(image->data + BZ_PREF_ADDRESS) > ADDRESS_MAX)
+		return fail_msg(EINVAL, "%s: its header asks for address %#llx: not a kernel",
+				image->path,
+				(unsigned long long)image_le64(image->data + BZ_PREF_ADDRESS));
+	return check_payload(image);
+}
+
+// boot.rst, 64-bit boot protocol: its end is given by the jump over it.
+static void keep_setup_header(struct image *image)
+{
+	size_t end = BZ_HEADER + image->data[BZ_JUMP_BYTES];
+	size_t bytes = MAX(end, (size_t)BZ_HEADER_END) - IMAGE_SETUP_HEADER;
+
+	bytes = MIN(bytes, sizeof(image->setup_header));
+	bytes = MIN(bytes, image->size_bytes - IMAGE_SETUP_HEADER);
+	memcpy(image->setup_header, image->data + IMAGE_SETUP_HEADER, bytes);
+	image->setup_header_bytes = bytes;
+}
+
+int image_bzimage_parse(struct image *image)
+{
+	int rc;
+
+	if (image->size_bytes < BZ_HEADER_END)
+		return image_header_truncated(image, "its bzImage");
+	rc = check_version(image);
+	if (!rc)
+		rc = check_header(image);
+	if (rc)
+		return rc;
+	keep_setup_header(image);
+	return image_set_footprint(image, image_le64(image->data + BZ_PREF_ADDRESS),
+				   image_le32(image->data + BZ_INIT_SIZE));
+}
+
+// -- loading --
+
+// All of the protected-mode part, which unpacks itself within init_size bytes from
+// where it begins. At pref_address it stays there (boot.rst, init_size).
+static int load_whole(const struct image *image, struct memory *mem,
+		      struct image_placement *placement)
+{
+	size_t skip = setup_bytes(image), size_bytes = image->size_bytes - skip;
+	uint64_t start = image->text_offset;
+	uint8_t *host = image_room(image, mem, start, image->memory_bytes);
+
+	if (!host)
+		return -ENOSPC;
+	memcpy(host, image->data + skip, size_bytes);
+	memset(host + size_bytes, 0, image->memory_bytes - size_bytes);
+	memory_mark_written(mem, start, image->memory_bytes);
+	*placement = (struct image_placement){
+		.entry_gpa = start + BZ_ENTRY_64,
+		.start_gpa = start,
+		.end_gpa = start + image->memory_bytes,
+	};
+	return 0;
+}
+
+// The packed kernel, without the appended size, which goes to @unpacked_bytes. False
+// when there is none.
+static bool find_payload(const struct image *image, struct image_span *packed,
+			 const struct image_method **method, size_t *unpacked_bytes)
+{
+	uint64_t offset = image_le32(image->data + BZ_PAYLOAD_OFFSET);
+	uint64_t length = image_le32(image->data + BZ_PAYLOAD_LENGTH);
+	const uint8_t *data = image->data + setup_bytes(image) + offset;
+
+	if (!offset || length < BZ_UNPACKED_SIZE_BYTES)
+		return false;
+	*unpacked_bytes = image_le32(data + length - BZ_UNPACKED_SIZE_BYTES);
+	*packed = (struct image_span){ data, length };
+	*method = image_find_method(*packed);
+	if (!*method)
+		return false;
+	if (strcmp(image_method_name(*method), "gzip") != 0)
+		packed->size_bytes -= BZ_UNPACKED_SIZE_BYTES;
+	return true;
+}
+
+static int load_elf(const struct image *image, uint8_t *data, size_t size_bytes, struct memory *mem,
+		    uint64_t ram_base, struct image_placement *placement)
+{
+	struct image elf = { .data = data, .size_bytes = size_bytes, .path = image->path };
+	int rc;
+
+	if (!image_has_bytes(&elf, 0, "\177ELF", 4))
+		return fail_msg(EINVAL, "%s: what is packed in this bzImage is not an ELF file",
+				image->path);
+	rc = image_elf_parse(&elf);
+	if (!rc && elf.arch != IMAGE_ARCH_X86_64)
+		return fail_msg(EINVAL, "%s: what is packed in this bzImage is for %s", image->path,
+				image_arch_name(elf.arch));
+	return rc ? rc : image_elf_load(&elf, mem, ram_base, placement);
+}
+
+int image_bzimage_load(const struct image *image, struct memory *mem, uint64_t ram_base,
+		       struct image_placement *placement)
+{
+	const struct image_method *method;
+	struct image_span packed;
+	size_t size_bytes;
+	uint8_t *data;
+	int rc;
+
+	if (!find_payload(image, &packed, &method, &size_bytes) || image_method_missing(method)) {
+		debug("%s: unpacks itself", image->path);
+		return load_whole(image, mem, placement);
+	}
+	rc = image_unpack(method, image->path, packed, size_bytes, &data, &size_bytes);
+	if (rc)
+		return rc;
+	rc = load_elf(image, data, size_bytes, mem, ram_base, placement);
+	free(data);
+	return rc;
+}
