@@ -18,6 +18,7 @@
 #define PAGE_BYTES (4 * KIB)
 #define NAME_MAX_LENGTH 64
 #define TLB_MAX_ENTRIES 64
+#define SVE_MAX_BITS 2048
 #define CODE_CACHE_MIN_BYTES (64 * KIB)
 
 struct run_args {
@@ -124,6 +125,33 @@ static int parse_satp_mode(void *value, const char *argument)
 	if (choice < 0)
 		return choice;
 	*(unsigned *)value = bits[choice];
+	return 0;
+}
+
+static int parse_number(const char *option, const char *argument, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(argument, &end, 0);
+	if (argument[0] < '0' || argument[0] > '9' || *end || errno)
+		return bad_value(option, argument,
+				 "is not a number of 64 bits; give one such as "
+				 "1234 or 0x4d2");
+	return 0;
+}
+
+static int parse_kaslr_seed(void *value, const char *argument)
+{
+	return parse_number("--kaslr-seed", argument, value);
+}
+
+static int parse_sve_max_vl(void *value, const char *argument)
+{
+	static_assert(SVE_MAX_BITS == 2048, "the message says so");
+	if (parse_count(argument, SVE_MAX_BITS, value))
+		return bad_value("--sve-max-vl", argument,
+				 "is not a vector length; give a multiple of 128 bits, up to 2048");
 	return 0;
 }
 
@@ -306,6 +334,18 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
 		  "Address mode: sv39, sv48 or sv57 (default: sv39)", &config->satp_mode,
 		  parse_satp_mode },
+		{ OPTION_CALL, 0, "kaslr-seed", "N",
+		  "Seed of the guest kernel's address (default: random)", &config->kaslr_seed,
+		  parse_kaslr_seed },
+		{ OPTION_FLAG, 0, "pmu", NULL, "Give an arm64 guest performance counters",
+		  &config->pmu },
+		{ OPTION_CALL, 0, "sve-max-vl", "BITS",
+		  "Longest SVE vector of an arm64 guest (default: the host's)", &config->sve_max_vl,
+		  parse_sve_max_vl },
+		{ OPTION_FLAG, 0, "disable-mte", NULL, "No memory tagging for an arm64 guest",
+		  &config->no_mte },
+		{ OPTION_FLAG, 0, "no-pvtime", NULL, "No stolen time for an arm64 guest",
+		  &config->no_pvtime },
 		{ OPTION_CALL, 0, "name", "NAME", "Name of the VM (default: guest-<pid>)",
 		  &config->name, parse_name },
 		{ OPTION_FLAG, 0, "no-reboot", NULL,

@@ -23,7 +23,13 @@
 #include "virtio.h"
 #include "vm-priv.h"
 
-static const struct machine_ops *const machines[] = { &riscv_machine, NULL };
+static const struct machine_ops *const machines[] = {
+#ifdef __aarch64__
+	&arm_machine, // KVM runs guests of its own architecture only
+#endif
+	&riscv_machine,
+	NULL,
+};
 static const struct accel_ops *const accels[] = {
 #ifdef HAVE_KVM
 	&kvm_accel_ops,

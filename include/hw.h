@@ -32,6 +32,12 @@ int goldfish_rtc_create(struct device **dev, uint64_t base, struct irq_line irq,
 			struct loop *main_loop) MUST_CHECK;
 #define GOLDFISH_RTC_SIZE 0x1000
 
+// Arm's PL031 RTC: seconds since 1970, with alarm. @clock_phandle is that of the device
+// tree's node of its bus clock.
+int pl031_create(struct device **dev, uint64_t base, struct irq_line irq, struct loop *main_loop,
+		 uint32_t clock_phandle) MUST_CHECK;
+#define PL031_SIZE 0x1000
+
 // -- behind the ports of a PC: @port is an address on the port bus --
 
 // The UART above, with nothing for a device tree.

@@ -28,8 +28,8 @@ place 6 builtin
 
 # Who alone may include a header that names one concrete part.
 declare -A only_in=(
-	[linux/kvm.h]='^(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?\.c$'
-	[kvm-host.h]='^(vm|(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?)\.c$'
+	[linux/kvm.h]='^(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?\.[ch]$'
+	[kvm-host.h]='^(vm|(core|x86|arm|riscv)/kvm(-[a-z0-9-]+)?)\.[ch]$'
 	[riscv-soft.h]='^(vm\.c|riscv/soft/.*)$'
 	[vm-priv.h]='^vm(-.*)?\.c$'
 	[builtin.h]='^(main|builtin-.*)\.c$'
