@@ -4,15 +4,20 @@
 #define KVIK_X86_X86_KVM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util.h"
 
 struct kvm_cpuid2;
 struct vcpu;
+struct x86_chips;
+struct x86_entry;
 
 // Room for what KVM_GET_SUPPORTED_CPUID says and for what is added.
 #define X86_CPUID_MAX_ENTRIES 256
+#define X86_CPUID_BYTES \
+	(sizeof(struct kvm_cpuid2) + X86_CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2))
 
 // What a guest may know of its CPUs, beyond what the host's KVM supports.
 struct x86_cpuid_config {
@@ -22,6 +27,13 @@ struct x86_cpuid_config {
 	uint32_t timer_khz; // the other clock of that timer
 };
 
+// struct kvm_vm's arch.
+struct x86_vm {
+	struct kvm_cpuid2 *cpuid; // what KVM supports
+	struct x86_cpuid_config cpuid_config;
+	struct x86_chips *chips; // kvm.c's
+};
+
 // kvm-cpuid.c: makes what KVM supports, in @cpuid with room for X86_CPUID_MAX_ENTRIES,
 // into the table of vCPU @index. Returns 0 or -ENOSPC after a message.
 int x86_cpuid_build(struct kvm_cpuid2 *cpuid, const struct x86_cpuid_config *config, unsigned index)
@@ -29,5 +41,12 @@ int x86_cpuid_build(struct kvm_cpuid2 *cpuid, const struct x86_cpuid_config *con
 
 // kvm-msr.c: model-specific registers as after power on. Main thread, vCPU stopped.
 int x86_msr_reset(struct vcpu *vcpu) MUST_CHECK;
+
+// kvm-vcpu.c: as struct x86_accel_ops has it.
+int x86_kvm_reset_vcpu(struct vcpu *vcpu, const struct x86_entry *entry) MUST_CHECK;
+
+// kvm-dump.c: the bytes of RAM that the vCPU executes next, as far as they lie on one page;
+// NULL where there is no RAM. On the vCPU's thread, or vCPUs stopped.
+const uint8_t *x86_kvm_code(struct vcpu *vcpu, size_t *len);
 
 #endif
