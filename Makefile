@@ -136,13 +136,17 @@ RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD
 check: $(BIN) $(UNIT)
 	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
-check-boot check-boot-soak check-distro: export TEST_TIMEOUT ?= 1800
+check-boot check-boot-soak check-distro check-nested: export TEST_TIMEOUT ?= 1800
 check-boot: $(BIN)
 	$(Q)$(RUN_ENV) tests/run.sh $(BOOT_TESTS)
 check-boot-soak: $(BIN)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/soak.sh
 check-distro: $(BIN)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
+# KVM, in emulated hosts of all three architectures.
+NESTED_TESTS ?= $(sort $(wildcard tests/nested/*.t))
+check-nested: cross
+	$(Q)$(RUN_ENV) NESTED_BUILD=$(abspath $(O)) tests/run.sh $(NESTED_TESTS)
 
 # libFuzzer calls each of these with ever new inputs.
 FUZZ_SECONDS ?= 300
@@ -183,6 +187,7 @@ help:
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
 	@echo 'make check-distro    a Debian root file system up to its login prompt'
+	@echo 'make check-nested    KVM with stock kernels, in emulated hosts of three architectures'
 	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS (300); needs clang'
 	@echo 'make bench           speed beside QEMU; BENCH_ARGS=-h lists the options'
 	@echo 'make lint            static checks and style'
@@ -193,6 +198,6 @@ help:
 	@echo 'a sanitizer. O=DIR puts everything into DIR; use it with CROSS_COMPILE=PREFIX-.'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
-.PHONY: all static cross unit check check-boot check-boot-soak check-distro fuzz fuzz-run bench lint ci \
-	install clean help FORCE
+.PHONY: all static cross unit check check-boot check-boot-soak check-distro check-nested fuzz \
+	fuzz-run bench lint ci install clean help FORCE
 .SECONDARY:

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Sourced by the nested tests: prepares what goes into an emulated host with KVM, runs a
+# script of host/ there, which speaks TAP.
+# shellcheck shell=bash
+#
+# NESTED_BUILD is where `make cross` put the programs under test; NESTED_SUITES the guest
+# kernels ("trixie bookworm"); NESTED_TIME the longest time in seconds for one host.
+set -u
+export LC_ALL=C
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+files=$top/scripts/guest-files
+NESTED_BUILD=${NESTED_BUILD:-$top/build}
+NESTED_SUITES=${NESTED_SUITES:-trixie bookworm}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/kvik-nested.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+
+skip_all() {
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+bail() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# use ARCH: what all that follows is about.
+use() {
+	arch=$1
+	case $arch in
+	x86_64) KVIK_ARCH=amd64 ;;
+	*) KVIK_ARCH=$arch ;;
+	esac
+	export KVIK_ARCH
+	add=("$NESTED_BUILD/$arch/kvik-static:bin/kvik")
+	settings=() guests=''
+	[ -x "$NESTED_BUILD/$arch/kvik-static" ] ||
+		bail "no $NESTED_BUILD/$arch/kvik-static: run make cross"
+}
+
+# The suites that have this architecture.
+suites() {
+	local suite
+
+	for suite in $NESTED_SUITES; do
+		[ "$arch-$suite" = riscv64-bookworm ] || echo "$suite"
+	done
+}
+
+kernel_of() { # kernel_of SUITE
+	KVIK_SUITE=$1 "$files" path kernel
+}
+
+# add_guest SUITE: the suite's kernel is /guest/SUITE/kernel in the host, its initrd
+# beside it.
+add_guest() {
+	local KVIK_SUITE=$1
+
+	export KVIK_SUITE
+	"$files" fetch 2>"$work/fetch" || {
+		sed 's/^/# /' "$work/fetch"
+		bail "no kernel of Debian $1 for $arch"
+	}
+	"$files" initrd "$work/initrd-$1" "$here/guest.init" virtio_mmio virtio_blk virtio_rng \
+		virtio_console || bail "cannot build an initrd for Debian $1"
+	add+=("$(kernel_of "$1"):guest/$1/kernel" "$work/initrd-$1:guest/$1/initrd")
+}
+
+# set_in_host NAME VALUE: a variable for the script.
+set_in_host() {
+	settings+=("$1=$(printf '%q' "$2")")
+}
+
+# also KERNEL-FILE [OPTION...]: one more line for host/stock.sh.
+also() {
+	guests+="$*"$'\n'
+}
+
+# in_host SCRIPT [RIG OPTION...]: runs host/SCRIPT; its TAP is ours.
+in_host() {
+	local script=$1
+	shift
+
+	{
+		printf '%s\n' "${settings[@]}" "guests=$(printf '%q' "${guests%$'\n'}")"
+		cat "$here/host/lib.sh" "$here/host/$script"
+	} >"$work/script"
+	"$here/rig" "$arch" --time "${NESTED_TIME:-600}" "$@" "$work/script" "${add[@]}"
+}
