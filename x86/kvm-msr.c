@@ -26,7 +26,6 @@ static const struct {
 	{ 0x175, 0 },                  // IA32_SYSENTER_ESP
 	{ 0x176, 0 },                  // IA32_SYSENTER_EIP
 	{ 0x1a0, 1 },                  // IA32_MISC_ENABLE: fast strings
-	{ 0x1d9, 0 },                  // IA32_DEBUGCTL
 	{ 0x277, 0x0007040600070406 }, // IA32_PAT
 	{ 0x2ff, 0x806 },              // IA32_MTRR_DEF_TYPE: on, write-back
 	{ 0x6a0, 0 },                  // IA32_U_CET
