@@ -24,8 +24,12 @@
 #include "vm-priv.h"
 
 static const struct machine_ops *const machines[] = {
+// KVM runs guests of its own architecture only.
 #ifdef __aarch64__
-	&arm_machine, // KVM runs guests of its own architecture only
+	&arm_machine,
+#endif
+#ifdef __x86_64__
+	&x86_machine,
 #endif
 	&riscv_machine,
 	NULL,
