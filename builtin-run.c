@@ -227,6 +227,32 @@ static int parse_disk(void *value, const char *argument)
 	return 0;
 }
 
+static int add_name(void *value, const char *argument)
+{
+	struct name_list *list = value;
+	const char **names = reallocarray(list->names, list->count + 1, sizeof(*names));
+
+	if (!names)
+		return fail(ENOMEM, "%s", argument);
+	list->names = names;
+	names[list->count++] = argument;
+	return 0;
+}
+
+// "0x1234" or "4660"; never 0, which stands for the host's own.
+static int parse_id(void *value, const char *argument)
+{
+	uint64_t *id = value;
+	char *end;
+
+	errno = 0;
+	*id = strtoull(argument, &end, 0);
+	if (errno || *end || argument[0] < '0' || argument[0] > '9' || !*id)
+		return bad_value("--custom-m*id", argument,
+				 "is not an id; give a number other than 0, such as 0x1f");
+	return 0;
+}
+
 static int parse_soft_tlb(void *value, const char *argument)
 {
 	unsigned *entries = value;
@@ -332,8 +358,20 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_STRING, 0, "irqchip", "KIND", "Interrupt controller (default: auto)",
 		  &config->irqchip },
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
-		  "Address mode: sv39, sv48 or sv57 (default: sv39)", &config->satp_mode,
-		  parse_satp_mode },
+		  "Address mode: sv39, sv48 or sv57 (default: sv39; with KVM the host's)",
+		  &config->satp_mode, parse_satp_mode },
+		{ OPTION_PREFIX, 0, "disable-", "EXT",
+		  "Take an ISA extension from a riscv64 guest; may be repeated",
+		  &config->disabled_isa, add_name },
+		{ OPTION_PREFIX, 0, "disable-sbi-", "EXT",
+		  "Take an SBI extension from it; may be repeated", &config->disabled_sbi,
+		  add_name },
+		{ OPTION_CALL, 0, "custom-mvendorid", "N", "Vendor id of a riscv64 guest's harts",
+		  &config->mvendorid, parse_id },
+		{ OPTION_CALL, 0, "custom-marchid", "N", "Their architecture id", &config->marchid,
+		  parse_id },
+		{ OPTION_CALL, 0, "custom-mimpid", "N", "Their implementation id", &config->mimpid,
+		  parse_id },
 		{ OPTION_CALL, 0, "kaslr-seed", "N",
 		  "Seed of the guest kernel's address (default: random)", &config->kaslr_seed,
 		  parse_kaslr_seed },
@@ -390,6 +428,8 @@ static void free_args(struct run_args *args)
 	for (unsigned i = 0; i < args->config.disk_count; i++)
 		free((char *)args->config.disks[i].path);
 	free(args->config.disks);
+	free(args->config.disabled_isa.names);
+	free(args->config.disabled_sbi.names);
 }
 
 static void warn_of_much_memory(uint64_t bytes)
@@ -417,7 +457,7 @@ static int run_vm(const struct vm_config *config)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run_args args = { .config.satp_mode = 39 };
+	struct run_args args = { 0 };
 	int ret = parse_args(&args, argc, argv);
 	int status = ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
 

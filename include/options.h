@@ -16,6 +16,7 @@ enum option_kind {
 	OPTION_STRING, // const char **
 	OPTION_UINT,   // unsigned *
 	OPTION_CALL,   // parse() is called with the argument, each time it is given
+	OPTION_PREFIX, // as OPTION_CALL, with the rest of the option's own name: "disable-" + "x"
 	OPTION_GROUP,  // a heading in the help, nothing else
 	OPTION_END
 };

@@ -34,6 +34,12 @@ static bool is_option(const struct option_spec *spec)
 	return spec->kind != OPTION_GROUP;
 }
 
+// What getopt can look up.
+static bool is_plain_option(const struct option_spec *spec)
+{
+	return is_option(spec) && spec->kind != OPTION_PREFIX;
+}
+
 static void add_option(struct parser *parser, unsigned *count, const struct option_spec *spec,
 		       int code)
 {
@@ -61,7 +67,7 @@ static void parser_init(struct parser *parser, const struct command_usage *usage
 	// The leading colon makes getopt tell a missing argument from a bad option.
 	*parser = (struct parser){ .usage = usage, .letters = ":" };
 	for (unsigned i = 0; usage->options[i].kind != OPTION_END; i++)
-		if (is_option(&usage->options[i]))
+		if (is_plain_option(&usage->options[i]))
 			add_option(parser, &count, &usage->options[i], LONG_CODE + i);
 	add_option(parser, &count, &help_option, HELP_CODE);
 }
@@ -127,6 +133,7 @@ static int take_option(const struct option_spec *spec, const char *argument)
 	case OPTION_UINT:
 		return parse_uint(spec, argument);
 	case OPTION_CALL:
+	case OPTION_PREFIX:
 		return spec->parse(spec->value, argument);
 	default:
 		return 0;
@@ -185,6 +192,32 @@ static int bad_option(const struct parser *parser, const char *text)
 
 // -- parsing --
 
+// The entry whose name @text, a long option that getopt does not know, begins with;
+// the longest where there are more.
+static const struct option_spec *find_prefix(const struct parser *parser, const char *text)
+{
+	const struct option_spec *best = NULL;
+
+	for (const struct option_spec *spec = parser->usage->options; spec->kind != OPTION_END;
+	     spec++) {
+		size_t len = spec->kind == OPTION_PREFIX ? strlen(spec->long_name) : 0;
+
+		if (len && !strncmp(text, spec->long_name, len) && text[len] &&
+		    (!best || len > strlen(best->long_name)))
+			best = spec;
+	}
+	return best;
+}
+
+// @text as for bad_option().
+static int take_unknown(const struct parser *parser, const char *text)
+{
+	const struct option_spec *spec = optopt ? NULL : find_prefix(parser, text + 2);
+
+	return spec ? take_option(spec, text + 2 + strlen(spec->long_name)) :
+		      bad_option(parser, text);
+}
+
 static int take_code(const struct parser *parser, int code, char **argv)
 {
 	const struct option_spec *spec;
@@ -192,7 +225,7 @@ static int take_code(const struct parser *parser, int code, char **argv)
 	if (code == ':')
 		return missing_argument(parser, optopt);
 	if (code == '?')
-		return bad_option(parser, argv[optind - 1]);
+		return take_unknown(parser, argv[optind - 1]);
 	spec = find_spec(parser, code);
 	return spec ? take_option(spec, optarg) : OPTIONS_HELP;
 }
@@ -228,7 +261,7 @@ static void print_option(const struct option_spec *spec)
 	if (spec->long_name)
 		width += printf("--%s", spec->long_name);
 	if (spec->argument)
-		width += printf(" %s", spec->argument);
+		width += printf("%s%s", spec->kind == OPTION_PREFIX ? "" : " ", spec->argument);
 	if (width > HELP_COLUMN - 2) {
 		putchar('\n');
 		width = 0;

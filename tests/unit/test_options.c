@@ -21,6 +21,7 @@ static struct {
 	const char *path;
 	unsigned cpus;
 	char calls[64];
+	char sub_calls[64];
 } values;
 
 static int note_call(void *value, const char *argument)
@@ -42,6 +43,8 @@ static const struct option_spec options[] = {
 	{ OPTION_FLAG, 0, "rng", NULL, "Random", &values.rng, NULL },
 	{ OPTION_FLAG, 'z', NULL, NULL, "A letter only", &values.rng, NULL },
 	{ OPTION_FLAG, 0, "pathological", NULL, "Shares a prefix", &values.rng, NULL },
+	{ OPTION_PREFIX, 0, "no-", "PART", "Leave it out", values.calls, note_call },
+	{ OPTION_PREFIX, 0, "no-sub-", "PART", "And that", values.sub_calls, note_call },
 	{ .kind = OPTION_END },
 };
 
@@ -180,6 +183,20 @@ static void test_call_can_refuse(void **state)
 	assert_string_equal(values.calls, "a;"); // the first error ends it
 }
 
+// The rest of the name is the argument; the longest prefix takes it.
+static void test_prefix(void **state)
+{
+	parse("--no-x --no-sub-y -q --no-sub");
+	assert_int_equal(run.ret, 0);
+	assert_string_equal(values.calls, "x;sub;");
+	assert_string_equal(values.sub_calls, "y;");
+	assert_true(values.quick);
+	expect_message("--no-", "unknown option --no-");
+	expect_message("--nox", "unknown option --nox");
+	parse("--no-bad");
+	assert_int_equal(run.ret, -EINVAL);
+}
+
 static void test_help(void **state)
 {
 	static const char help[] = "usage: kvik test [<options>] <things>\n"
@@ -197,6 +214,8 @@ static void test_help(void **state)
 				   "      --rng                 Random\n"
 				   "  -z                        A letter only\n"
 				   "      --pathological        Shares a prefix\n"
+				   "      --no-PART             Leave it out\n"
+				   "      --no-sub-PART         And that\n"
 				   "\n"
 				   "  -h, --help                Show this help\n";
 
@@ -274,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_operands_stand_anywhere),
 		cmocka_unit_test(test_messages_name_the_option),
 		cmocka_unit_test(test_call_can_refuse),
+		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_nearest_name),
