@@ -83,11 +83,12 @@ struct riscv_aia_config {
 	uint64_t aplic_base;
 	uint64_t imsic_base; // of hart 0; a page each
 	unsigned sources;    // 1 to this number
+	unsigned ids;        // interrupt identities of each IMSIC: 64 n - 1
 };
 
 struct riscv_aia_ops {
-	// How many interrupt identities each IMSIC has; 0: this VM has no AIA.
-	unsigned (*ids)(struct accel *accel);
+	// How many interrupt identities an IMSIC can have; 0: this VM has no AIA.
+	unsigned (*ids_max)(struct accel *accel);
 	// Once all vCPUs are there.
 	int (*create)(struct accel *accel, const struct riscv_aia_config *config);
 	void (*reset)(struct accel *accel);

@@ -15,13 +15,18 @@
 
 #define APLIC_BYTES 0x4000 // 1023 sources and no direct delivery (AIA 4.5)
 #define IMSIC_BYTES 0x1000
+#define APLIC_SOURCES_MAX 1023U
 #define LEVEL_HIGH 4 // in an interrupt specifier
+
+// Identities beyond one for each source: Linux takes one for IPIs and wants room to
+// move interrupts from hart to hart.
+#define OTHER_IDS 8
 
 struct aia {
 	struct irqchip chip;
 	struct accel *accel;
 	struct riscv_aia_config config;
-	unsigned ids;
+	unsigned ids_max;
 };
 
 static const struct riscv_aia_ops *ops_of(const struct aia *aia)
@@ -49,28 +54,35 @@ static const struct irqchip_ops chip_ops = {
 	.fdt_interrupt = fdt_interrupt_cells,
 };
 
-int aia_create(struct aia **out, struct accel *accel, uint64_t aplic_base, uint64_t imsic_base,
-	       unsigned sources)
+int aia_create(struct aia **out, struct accel *accel, uint64_t aplic_base, uint64_t imsic_base)
 {
 	struct aia *aia = calloc(1, sizeof(*aia));
-	int err;
 
 	if (!aia)
 		return fail(ENOMEM, "make the AIA");
 	aia->chip = (struct irqchip){ &chip_ops, (uint32_t)aplic_base };
 	aia->accel = accel;
-	aia->ids = ops_of(aia)->ids(accel);
+	aia->ids_max = ops_of(aia)->ids_max(accel);
 	aia->config = (struct riscv_aia_config){
 		.aplic_base = aplic_base,
 		.imsic_base = imsic_base,
-		.sources = MIN(sources, aia->ids),
 	};
-	err = ops_of(aia)->create(accel, &aia->config);
-	if (err)
-		aia_free(aia);
-	else
-		*out = aia;
-	return err;
+	*out = aia;
+	return 0;
+}
+
+unsigned aia_sources_max(const struct aia *aia)
+{
+	return MIN(aia->ids_max - OTHER_IDS, APLIC_SOURCES_MAX);
+}
+
+int aia_start(struct aia *aia, unsigned sources)
+{
+	if (aia->config.sources)
+		return 0;
+	aia->config.sources = sources;
+	aia->config.ids = MIN((unsigned)align_up(sources + OTHER_IDS + 1, 64) - 1, aia->ids_max);
+	return ops_of(aia)->create(aia->accel, &aia->config);
 }
 
 void aia_free(struct aia *aia)
@@ -88,11 +100,6 @@ struct irqchip *aia_irqchip(struct aia *aia)
 	return &aia->chip;
 }
 
-unsigned aia_sources(const struct aia *aia)
-{
-	return aia->config.sources;
-}
-
 // -- the device tree --
 
 static void describe_imsics(const struct aia *aia, struct fdt_writer *fdt, uint32_t intc_phandle)
@@ -108,7 +115,7 @@ static void describe_imsics(const struct aia *aia, struct fdt_writer *fdt, uint3
 	fdt_flag(fdt, "msi-controller");
 	fdt_u32(fdt, "#msi-cells", 0);
 	intc_describe_wires(fdt, intc_phandle, harts);
-	fdt_u32(fdt, "riscv,num-ids", aia->ids);
+	fdt_u32(fdt, "riscv,num-ids", aia->config.ids);
 	fdt_u32(fdt, "phandle", (uint32_t)base);
 	fdt_end(fdt);
 }

@@ -113,8 +113,7 @@ static void describe_soc(struct fdt_writer *fdt, const struct machine *machine)
 	if (priv->aia)
 		aia_describe(priv->aia, fdt, RISCV_INTC_PHANDLE(0));
 	else // only sources in use: Linux sets up each one for each hart
-		plic_describe(priv->plic, fdt, RISCV_IRQ_VIRTIO + priv->virtio_slots,
-			      RISCV_INTC_PHANDLE(0));
+		plic_describe(priv->plic, fdt, riscv_irqs_in_use(priv), RISCV_INTC_PHANDLE(0));
 	device_list_describe(machine->devices, fdt);
 	fdt_end(fdt);
 }

@@ -47,7 +47,7 @@ int riscv_kvm_aia_open(struct accel *accel)
 	return ioctl(kvm_vm(accel)->fd, KVM_CREATE_DEVICE, &create) < 0 ? -1 : (int)create.fd;
 }
 
-static unsigned aia_ids(struct accel *accel)
+static unsigned aia_ids_max(struct accel *accel)
 {
 	uint32_t ids = 0;
 
@@ -79,6 +79,8 @@ static int aia_create(struct accel *accel, const struct riscv_aia_config *config
 	int ret = set_config(accel, CONFIG_SOURCES, config->sources, "AIA: number of sources");
 
 	if (!ret)
+		ret = set_config(accel, CONFIG_IDS, config->ids, "AIA: number of MSIs");
+	if (!ret)
 		ret = set_config(accel, CONFIG_HART_BITS, hart_bits(harts), "AIA: hart bits");
 	if (!ret)
 		ret = place(accel, ADDRESS_APLIC, config->aplic_base, "AIA: place the APLIC");
@@ -88,7 +90,7 @@ static int aia_create(struct accel *accel, const struct riscv_aia_config *config
 	if (!ret)
 		ret = kvm_device_set(aia_fd(accel), GROUP_CONTROL, CONTROL_INIT, NULL,
 				     "AIA: initialise");
-	riscv_kvm(accel)->aia_sources = config->sources;
+	riscv_kvm(accel)->aia = *config;
 	return ret;
 }
 
@@ -129,8 +131,8 @@ static void reset_imsic(struct accel *accel, unsigned hart, unsigned words)
 
 static void aia_reset(struct accel *accel)
 {
-	unsigned sources = riscv_kvm(accel)->aia_sources;
-	unsigned words = (aia_ids(accel) + 1) / 64;
+	unsigned sources = riscv_kvm(accel)->aia.sources;
+	unsigned words = (riscv_kvm(accel)->aia.ids + 1) / 64;
 
 	write_aplic(accel, APLIC_DOMAINCFG, 0);
 	for (unsigned i = 0; i <= sources / 32; i++) {
@@ -151,7 +153,7 @@ static void aia_set_line(struct accel *accel, unsigned number, bool high)
 }
 
 const struct riscv_aia_ops riscv_kvm_aia_ops = {
-	.ids = aia_ids,
+	.ids_max = aia_ids_max,
 	.create = aia_create,
 	.reset = aia_reset,
 	.set_line = aia_set_line,

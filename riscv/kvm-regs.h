@@ -93,8 +93,8 @@ extern const struct riscv_aia_ops riscv_kvm_aia_ops;
 
 // The accelerator's own; kvm_vm.arch.
 struct riscv_kvm {
-	int aia_fd;           // -1: interrupts come from user space
-	unsigned aia_sources; // as given to riscv_aia_ops.create
+	int aia_fd; // -1: interrupts come from user space
+	struct riscv_aia_config aia;
 };
 struct riscv_kvm *riscv_kvm(const struct accel *accel);
 

@@ -116,13 +116,12 @@ static int init_plic(struct machine *machine)
 static int init_aia(struct machine *machine)
 {
 	struct riscv_machine *priv = riscv_machine_priv(machine);
-	int rc = aia_create(&priv->aia, machine->accel, RISCV_APLIC_BASE, RISCV_IMSIC_BASE,
-			    RISCV_IRQ_COUNT - 1);
+	int rc = aia_create(&priv->aia, machine->accel, RISCV_APLIC_BASE, RISCV_IMSIC_BASE);
 
 	if (rc)
 		return rc;
 	machine->irqchip = aia_irqchip(priv->aia);
-	priv->irq_count = aia_sources(priv->aia) + 1;
+	priv->irq_count = MIN(aia_sources_max(priv->aia) + 1, (unsigned)RISCV_IRQ_COUNT);
 	return 0;
 }
 
@@ -130,7 +129,7 @@ static bool has_aia(const struct machine *machine)
 {
 	const struct riscv_aia_ops *aia = machine->accel->ops->riscv->aia;
 
-	return aia && aia->ids(machine->accel);
+	return aia && aia->ids_max(machine->accel);
 }
 
 static int init_irqchip(struct machine *machine)
@@ -236,6 +235,13 @@ static int load(struct machine *machine)
 		.vcpus = machine->vcpus,
 		.riscv = machine->accel->ops->riscv,
 	};
+	if (priv->aia) {
+		// All devices are there now.
+		int rc = aia_start(priv->aia, riscv_irqs_in_use(priv) - 1);
+
+		if (rc)
+			return rc;
+	}
 	return boot_load(&priv->boot, &source);
 }
 

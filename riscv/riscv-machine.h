@@ -51,6 +51,12 @@ struct riscv_machine {
 	struct boot boot;      // what load() put into RAM
 };
 
+// The highest source number of a device, + 1.
+static inline unsigned riscv_irqs_in_use(const struct riscv_machine *priv)
+{
+	return RISCV_IRQ_VIRTIO + priv->virtio_slots;
+}
+
 static inline struct riscv_machine *riscv_machine_priv(const struct machine *machine)
 {
 	return machine->priv;
