@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The riscv64 machine: memory map, command line, ISA string, loading, device tree.
 
-#include <endian.h>
 #include <errno.h>
 #include <libfdt.h>
 #include <setjmp.h>
@@ -14,11 +13,8 @@
 #include <unistd.h>
 
 #include "../../riscv/riscv-machine.h"
-#include "bus.h"
-#include "loop.h"
-#include "memory.h"
 #include "riscv-accel.h"
-#include "vm-config.h"
+#include "support-machine.h"
 
 #include <cmocka.h>
 
@@ -64,112 +60,25 @@ static const struct accel_ops accel_ops = {
 };
 static const struct accel_ops other_ops = { .name = "other", .irq = ignore_irq };
 
-// -- a VM as vm.c makes one --
-
-struct fixture {
-	struct vm_config config;
-	struct image kernel;
-	struct memory memory;
-	struct bus mmio;
-	struct accel accel;
-	struct vcpu_set vcpus;
-	struct device_list devices;
-	struct loop loop;
-	struct machine machine;
-};
-
-static void request(void *opaque, enum vcpu_exit what)
+static struct machine_fixture *make(const struct vm_config *config)
 {
+	return machine_fixture_make(&riscv_machine, &accel_ops, config);
 }
 
-static struct fixture *make(const struct vm_config *config)
+static void give_kernel(struct machine_fixture *f, uint64_t memory_bytes)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	f->config = *config;
-	f->accel.ops = &accel_ops;
-	f->vcpus = (struct vcpu_set){
-		.vcpus = calloc(config->cpus, sizeof(struct vcpu)),
-		.count = config->cpus,
-		.accel = &f->accel,
-	};
-	for (unsigned i = 0; i < config->cpus; i++)
-		f->vcpus.vcpus[i].index = i;
-	memory_init(&f->memory);
-	bus_init(&f->mmio);
-	assert_int_equal(loop_init(&f->loop), 0);
-	f->machine = (struct machine){
-		.ops = &riscv_machine,
-		.config = &f->config,
-		.kernel = &f->kernel,
-		.memory = &f->memory,
-		.mmio = &f->mmio,
-		.accel = &f->accel,
-		.vcpus = &f->vcpus,
-		.devices = &f->devices,
-		.loop = &f->loop,
-		.power = { .request = request },
-	};
-	assert_int_equal(riscv_machine.probe(&f->config, &accel_ops), 0);
-	assert_int_equal(riscv_machine.layout(&f->machine), 0);
-	assert_int_equal(riscv_machine.init_irqchip(&f->machine), 0);
-	assert_int_equal(riscv_machine.add_platform_devices(&f->machine), 0);
-	return f;
-}
-
-static void destroy(struct fixture *f)
-{
-	device_list_free(&f->devices);
-	riscv_machine.free(&f->machine);
-	loop_exit(&f->loop);
-	bus_exit(&f->mmio);
-	memory_exit(&f->memory);
-	image_close(&f->kernel);
-	free(f->vcpus.vcpus);
-	free(f);
-}
-
-// An Image of 64 KiB that takes @memory_bytes.
-static void give_kernel(struct fixture *f, uint64_t memory_bytes)
-{
-	uint8_t *data = calloc(1, 64 * KIB);
-	uint64_t fields[] = { htole64(2 * MIB), htole64(memory_bytes) };
-
-	memcpy(data + 0x08, fields, sizeof(fields));
-	memcpy(data + 0x38, "RSC\x05", 4);
-	image_close(&f->kernel);
-	assert_int_equal(image_parse(&f->kernel, "kernel", data, 64 * KIB), 0);
-	free(data);
-}
-
-static const char *write_initrd(size_t size)
-{
-	static char path[] = "/tmp/kvik-test-initrd-XXXXXX";
-	int fd;
-
-	strcpy(path + strlen(path) - 6, "XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, size), 0);
-	assert_int_equal(pwrite(fd, "initrd", 6, 0), 6);
-	close(fd);
-	return path;
+	machine_fixture_give_kernel(f, "RSC\x05", 2 * MIB, memory_bytes);
 }
 
 static const struct vm_config plain = { .memory_bytes = 64 * MIB, .cpus = 1 };
 
 // -- memory map --
 
-static void assert_apart(uint64_t base, uint64_t size, uint64_t other, uint64_t other_size)
-{
-	assert_true(base + size <= other || other + other_size <= base);
-}
-
 static void test_nothing_overlaps(void **state)
 {
 	struct vm_config config = plain;
 	struct machine_slot slots[RISCV_VIRTIO_SLOTS];
-	struct fixture *f;
+	struct machine_fixture *f;
 
 	config.cpus = RISCV_MAX_HARTS;
 	f = make(&config);
@@ -191,19 +100,19 @@ static void test_nothing_overlaps(void **state)
 	for (unsigned j = 0; j < f->mmio.count; j++)
 		assert_apart(f->mmio.regions[j]->base, f->mmio.regions[j]->size_bytes, 0x20000000,
 			     ~0ULL - 0x20000000);
-	destroy(f);
+	machine_fixture_free(f);
 }
 
 static void test_slots_end(void **state)
 {
-	struct fixture *f = make(&plain);
+	struct machine_fixture *f = make(&plain);
 	struct machine_slot slot;
 
 	assert_true(RISCV_VIRTIO_SLOTS >= 256);
 	assert_int_equal(riscv_machine.virtio_slot(&f->machine, RISCV_VIRTIO_SLOTS, &slot),
 			 -ENOSPC);
 	assert_int_equal(riscv_machine.virtio_slot(&f->machine, ~0U, &slot), -ENOSPC);
-	destroy(f);
+	machine_fixture_free(f);
 }
 
 static void test_probe(void **state)
@@ -248,53 +157,9 @@ static void test_isa_string_is_in_canonical_order(void **state)
 // -- loading --
 
 // What a guest sees: RAM at the address in a1.
-static const void *loaded_fdt(struct fixture *f)
+static const void *loaded_fdt(struct machine_fixture *f)
 {
-	struct riscv_machine *priv = f->machine.priv;
-	size_t size;
-	const void *tree = riscv_machine.device_tree(&f->machine, &size);
-	const void *in_ram = memory_ptr(&f->memory, priv->boot.fdt_gpa, size);
-
-	assert_non_null(in_ram);
-	assert_int_equal(fdt_check_full(in_ram, size), 0);
-	assert_memory_equal(in_ram, tree, size);
-	return in_ram;
-}
-
-static int node_at(const void *fdt, const char *path)
-{
-	int node = fdt_path_offset(fdt, path);
-
-	if (node < 0)
-		fail_msg("no node %s", path);
-	return node;
-}
-
-static const void *property(const void *fdt, const char *path, const char *name, int len)
-{
-	int got;
-	const void *data = fdt_getprop(fdt, node_at(fdt, path), name, &got);
-
-	if (!data)
-		fail_msg("%s has no %s", path, name);
-	if (len >= 0)
-		assert_int_equal(got, len);
-	return data;
-}
-
-static uint64_t cells64(const void *fdt, const char *path, const char *name)
-{
-	return fdt64_ld(property(fdt, path, name, 8));
-}
-
-static uint32_t cell(const void *fdt, const char *path, const char *name)
-{
-	return fdt32_ld(property(fdt, path, name, 4));
-}
-
-static void assert_text(const void *fdt, const char *path, const char *name, const char *text)
-{
-	assert_string_equal(property(fdt, path, name, strlen(text) + 1), text);
+	return machine_fixture_tree(f, ((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa);
 }
 
 static void test_layout_keeps_parts_apart(void **state)
@@ -304,24 +169,24 @@ static void test_layout_keeps_parts_apart(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(footprints); i++) {
 		struct vm_config config = plain;
-		struct fixture *f;
+		struct machine_fixture *f;
 		const void *fdt;
 		uint64_t start, end, kernel_end = RAM + 2 * MIB + footprints[i];
 
-		config.initrd_path = write_initrd(initrds[i]);
+		config.initrd_path = machine_fixture_write_initrd(initrds[i]);
 		f = make(&config);
 		give_kernel(f, footprints[i]);
 		assert_int_equal(riscv_machine.load(&f->machine), 0);
 		fdt = loaded_fdt(f);
-		start = cells64(fdt, "/chosen", "linux,initrd-start");
-		end = cells64(fdt, "/chosen", "linux,initrd-end");
+		start = tree_u64(fdt, "/chosen", "linux,initrd-start");
+		end = tree_u64(fdt, "/chosen", "linux,initrd-end");
 		assert_int_equal(end - start, initrds[i]);
 		assert_true(start >= kernel_end);
 		assert_int_equal(start % 4096, 0);
 		assert_true(((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa >= end);
 		assert_int_equal(((struct riscv_machine *)f->machine.priv)->boot.fdt_gpa % 8, 0);
 		assert_memory_equal(memory_ptr(&f->memory, start, 6), "initrd", 6);
-		destroy(f);
+		machine_fixture_free(f);
 		unlink(config.initrd_path);
 	}
 }
@@ -329,10 +194,10 @@ static void test_layout_keeps_parts_apart(void **state)
 static void test_what_does_not_fit(void **state)
 {
 	struct vm_config config = plain;
-	struct fixture *f;
+	struct machine_fixture *f;
 
 	config.memory_bytes = 32 * MIB;
-	config.initrd_path = write_initrd(20 * MIB);
+	config.initrd_path = machine_fixture_write_initrd(20 * MIB);
 	f = make(&config);
 	give_kernel(f, 9 * MIB); // 2 + 9 + 20 leave one for the tree, which wants to be aligned
 	assert_int_equal(riscv_machine.load(&f->machine), -ENOSPC);
@@ -347,17 +212,17 @@ static void test_what_does_not_fit(void **state)
 	// It stays open for the next boot.
 	unlink(config.initrd_path);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	destroy(f);
+	machine_fixture_free(f);
 	f = make(&config);
 	give_kernel(f, 8 * MIB);
 	assert_int_equal(riscv_machine.load(&f->machine), -ENOENT);
-	destroy(f);
+	machine_fixture_free(f);
 }
 
 static void test_vcpus_start_at_the_kernel(void **state)
 {
 	struct vm_config config = plain;
-	struct fixture *f;
+	struct machine_fixture *f;
 	uint64_t fdt_gpa;
 
 	config.cpus = 3;
@@ -373,24 +238,24 @@ static void test_vcpus_start_at_the_kernel(void **state)
 		assert_int_equal(last_reset[i].a0, i);
 		assert_int_equal(last_reset[i].a1, fdt_gpa);
 	}
-	destroy(f);
+	machine_fixture_free(f);
 }
 
 static void test_reload_has_fresh_seeds(void **state)
 {
-	struct fixture *f = make(&plain);
+	struct machine_fixture *f = make(&plain);
 	uint64_t kaslr_seed;
 	uint8_t seed[32];
 
 	give_kernel(f, MIB);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	kaslr_seed = cells64(loaded_fdt(f), "/chosen", "kaslr-seed");
-	memcpy(seed, property(loaded_fdt(f), "/chosen", "rng-seed", -1), sizeof(seed));
+	kaslr_seed = tree_u64(loaded_fdt(f), "/chosen", "kaslr-seed");
+	memcpy(seed, tree_property(loaded_fdt(f), "/chosen", "rng-seed", -1), sizeof(seed));
 	riscv_machine.reset(&f->machine);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	assert_true(cells64(loaded_fdt(f), "/chosen", "kaslr-seed") != kaslr_seed);
-	assert_true(memcmp(property(loaded_fdt(f), "/chosen", "rng-seed", -1), seed, 32));
-	destroy(f);
+	assert_true(tree_u64(loaded_fdt(f), "/chosen", "kaslr-seed") != kaslr_seed);
+	assert_true(memcmp(tree_property(loaded_fdt(f), "/chosen", "rng-seed", -1), seed, 32));
+	machine_fixture_free(f);
 }
 
 // -- device tree --
@@ -398,7 +263,7 @@ static void test_reload_has_fresh_seeds(void **state)
 static void test_tree_of_a_machine(void **state)
 {
 	struct vm_config config = plain;
-	struct fixture *f;
+	struct machine_fixture *f;
 	const void *fdt;
 	const fdt32_t *cells;
 
@@ -409,76 +274,76 @@ static void test_tree_of_a_machine(void **state)
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
 	fdt = loaded_fdt(f);
 
-	assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 earlycon panic=-1 quiet");
-	assert_null(fdt_getprop(fdt, node_at(fdt, "/chosen"), "linux,initrd-start", NULL));
-	assert_text(fdt, "/aliases", "serial0", "/soc/serial@10000000");
-	assert_int_equal(fdt64_ld(property(fdt, "/memory@80000000", "reg", 16)), RAM);
-	assert_int_equal(cell(fdt, "/cpus", "timebase-frequency"), 10000000);
+	tree_assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 earlycon panic=-1 quiet");
+	assert_null(fdt_getprop(fdt, tree_node(fdt, "/chosen"), "linux,initrd-start", NULL));
+	tree_assert_text(fdt, "/aliases", "serial0", "/soc/serial@10000000");
+	assert_int_equal(fdt64_ld(tree_property(fdt, "/memory@80000000", "reg", 16)), RAM);
+	assert_int_equal(tree_u32(fdt, "/cpus", "timebase-frequency"), 10000000);
 
-	assert_int_equal(cell(fdt, "/cpus/cpu@1", "reg"), 1);
-	assert_text(fdt, "/cpus/cpu@1", "riscv,isa", "rv64ima_zicboz_zicsr_sstc");
-	assert_text(fdt, "/cpus/cpu@1", "riscv,isa-base", "rv64i");
-	assert_memory_equal(property(fdt, "/cpus/cpu@1", "riscv,isa-extensions", 24),
+	assert_int_equal(tree_u32(fdt, "/cpus/cpu@1", "reg"), 1);
+	tree_assert_text(fdt, "/cpus/cpu@1", "riscv,isa", "rv64ima_zicboz_zicsr_sstc");
+	tree_assert_text(fdt, "/cpus/cpu@1", "riscv,isa-base", "rv64i");
+	assert_memory_equal(tree_property(fdt, "/cpus/cpu@1", "riscv,isa-extensions", 24),
 			    "i\0m\0a\0zicsr\0zicboz\0sstc", 24);
-	assert_text(fdt, "/cpus/cpu@1", "mmu-type", "riscv,sv48");
-	assert_int_equal(cell(fdt, "/cpus/cpu@1", "riscv,cboz-block-size"), 4096);
+	tree_assert_text(fdt, "/cpus/cpu@1", "mmu-type", "riscv,sv48");
+	assert_int_equal(tree_u32(fdt, "/cpus/cpu@1", "riscv,cboz-block-size"), 4096);
 
-	cells = property(fdt, "/soc/interrupt-controller@c000000", "interrupts-extended", 16);
+	cells = tree_property(fdt, "/soc/interrupt-controller@c000000", "interrupts-extended", 16);
 	for (unsigned i = 0; i < 2; i++) {
 		char path[64];
 
 		snprintf(path, sizeof(path), "/cpus/cpu@%u/interrupt-controller", i);
-		assert_int_equal(fdt32_ld(&cells[2 * i]), cell(fdt, path, "phandle"));
+		assert_int_equal(fdt32_ld(&cells[2 * i]), tree_u32(fdt, path, "phandle"));
 		assert_int_equal(fdt32_ld(&cells[2 * i + 1]), 9);
 	}
-	assert_int_equal(cell(fdt, "/soc/serial@10000000", "interrupt-parent"),
-			 cell(fdt, "/soc/interrupt-controller@c000000", "phandle"));
-	assert_int_equal(cell(fdt, "/soc/syscon@100000/poweroff", "regmap"),
-			 cell(fdt, "/soc/syscon@100000", "phandle"));
-	assert_int_equal(cell(fdt, "/soc/syscon@100000/poweroff", "value"), 0x5555);
-	assert_int_equal(cell(fdt, "/soc/syscon@100000/reboot", "value"), 0x7777);
-	node_at(fdt, "/soc/rtc@101000");
-	destroy(f);
+	assert_int_equal(tree_u32(fdt, "/soc/serial@10000000", "interrupt-parent"),
+			 tree_u32(fdt, "/soc/interrupt-controller@c000000", "phandle"));
+	assert_int_equal(tree_u32(fdt, "/soc/syscon@100000/poweroff", "regmap"),
+			 tree_u32(fdt, "/soc/syscon@100000", "phandle"));
+	assert_int_equal(tree_u32(fdt, "/soc/syscon@100000/poweroff", "value"), 0x5555);
+	assert_int_equal(tree_u32(fdt, "/soc/syscon@100000/reboot", "value"), 0x7777);
+	tree_node(fdt, "/soc/rtc@101000");
+	machine_fixture_free(f);
 }
 
 // The PLIC says how many sources are in use, no more: a guest sets up each.
 static void test_tree_counts_interrupts(void **state)
 {
-	struct fixture *f = make(&plain);
+	struct machine_fixture *f = make(&plain);
 	struct machine_slot slot = { 0 };
 	uint32_t before;
 
 	give_kernel(f, MIB);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	before = cell(loaded_fdt(f), "/soc/interrupt-controller@c000000", "riscv,ndev");
+	before = tree_u32(loaded_fdt(f), "/soc/interrupt-controller@c000000", "riscv,ndev");
 	assert_true(before >= RISCV_IRQ_RTC);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(riscv_machine.virtio_slot(&f->machine, i, &slot), 0);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	assert_int_equal(cell(loaded_fdt(f), "/soc/interrupt-controller@c000000", "riscv,ndev"),
+	assert_int_equal(tree_u32(loaded_fdt(f), "/soc/interrupt-controller@c000000", "riscv,ndev"),
 			 slot.irq.number);
 	assert_true(slot.irq.number >= before);
-	destroy(f);
+	machine_fixture_free(f);
 }
 
 static void test_tree_with_another_console(void **state)
 {
 	struct vm_config config = plain;
-	struct fixture *f;
+	struct machine_fixture *f;
 
 	config.console = CONSOLE_VIRTIO;
 	f = make(&config);
 	give_kernel(f, MIB);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
-	assert_null(
-		fdt_getprop(loaded_fdt(f), node_at(loaded_fdt(f), "/chosen"), "stdout-path", NULL));
-	destroy(f);
+	assert_null(fdt_getprop(loaded_fdt(f), tree_node(loaded_fdt(f), "/chosen"), "stdout-path",
+				NULL));
+	machine_fixture_free(f);
 }
 
 static void test_tree_of_the_largest_machine(void **state)
 {
 	struct vm_config config = plain;
-	struct fixture *f;
+	struct machine_fixture *f;
 	struct machine_slot slot;
 
 	config.cpus = RISCV_MAX_HARTS;
@@ -487,10 +352,10 @@ static void test_tree_of_the_largest_machine(void **state)
 	assert_int_equal(riscv_machine.virtio_slot(&f->machine, RISCV_VIRTIO_SLOTS - 1, &slot), 0);
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
 	assert_true(fdt_totalsize(loaded_fdt(f)) < 2 * MIB);
-	node_at(loaded_fdt(f), "/cpus/cpu@1ff/interrupt-controller");
-	property(loaded_fdt(f), "/soc/interrupt-controller@c000000", "interrupts-extended",
-		 RISCV_MAX_HARTS * 8);
-	destroy(f);
+	tree_node(loaded_fdt(f), "/cpus/cpu@1ff/interrupt-controller");
+	tree_property(loaded_fdt(f), "/soc/interrupt-controller@c000000", "interrupts-extended",
+		      RISCV_MAX_HARTS * 8);
+	machine_fixture_free(f);
 }
 
 #define TEST(name) cmocka_unit_test(name)
