@@ -104,7 +104,8 @@ static int choose_kind(struct machine *machine, enum arm_gic *kind)
 	if (named < ARM_GIC_COUNT && accel->ops->arm->has_gic(accel, named))
 		return 0;
 	return fail_msg(ENOTSUP,
-			"--irqchip %s: the host's %s has none such for %u vCPUs; it offers: %s",
+			"--irqchip %s: %s cannot give that to %u vCPUs on this host; it offers "
+			"them: %s",
 			name ? name : "auto", accel->ops->name, cpus,
 			offered(accel, cpus, text, sizeof(text)));
 }

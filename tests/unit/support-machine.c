@@ -26,6 +26,7 @@ static void init_vcpus(struct machine_fixture *f)
 		.vcpus = calloc(f->config.cpus, sizeof(struct vcpu)),
 		.count = f->config.cpus,
 		.accel = &f->accel,
+		.mmio = &f->mmio,
 	};
 	for (unsigned i = 0; i < f->config.cpus; i++)
 		f->vcpus.vcpus[i] =
