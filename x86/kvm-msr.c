@@ -43,9 +43,13 @@ static const struct {
 	{ 0xc0000082, 0 },             // LSTAR
 	{ 0xc0000083, 0 },             // CSTAR
 	{ 0xc0000084, 0 },             // SFMASK
-	{ 0xc0000102, 0 },             // KERNEL_GS_BASE
-	{ 0xc0000103, 0 },             // TSC_AUX
-	{ 0xc0000104, 1ULL << 32 },    // TSC_RATIO: 1
+	{ 0xc0010000, 0 },             // PERFEVTSEL0 to 3
+	{ 0xc0010001, 0 },
+	{ 0xc0010002, 0 },
+	{ 0xc0010003, 0 },
+	{ 0xc0000102, 0 },          // KERNEL_GS_BASE
+	{ 0xc0000103, 0 },          // TSC_AUX
+	{ 0xc0000104, 1ULL << 32 }, // TSC_RATIO: 1
 };
 
 // KVM_SET_MSRS stops at one that it refuses, and says how many it has set.

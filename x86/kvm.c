@@ -106,10 +106,6 @@ int kvm_arch_vm_init(struct accel *accel)
 	if (!vm)
 		return fail(ENOMEM, "KVM: an x86-64 VM");
 	kvm_vm(accel)->arch = vm;
-	// A guest gets no performance counters; KVM need not keep any then.
-	if (kvm_check(accel, KVM_CAP_PMU_CAPABILITY) & KVM_PMU_CAP_DISABLE &&
-	    kvm_enable_cap(accel, KVM_CAP_PMU_CAPABILITY, KVM_PMU_CAP_DISABLE, "no counters"))
-		debug("KVM keeps performance counters that the guest is not told of");
 	err = read_cpuid(accel);
 	if (!err)
 		err = set_fixed_addresses(kvm_vm(accel)->fd);

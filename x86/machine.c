@@ -11,6 +11,7 @@
 //  0x0_0009_fc00 +------------------------+
 //                | RAM, reserved in E820  |
 //                |  0xe0000  ACPI tables  |
+//                |  0xffff0  reset vector |
 //  0x0_0010_0000 +------------------------+
 //                | RAM: kernel, initrd    |  up to 3 GiB
 //  0x0_c000_0000 +------------------------+
@@ -257,6 +258,31 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 
 // -- life --
 
+// Linux with hardware-reduced ACPI and no EFI restarts by a jump to the firmware in
+// real mode. All that ours does is to write to the reset register.
+static int write_reset_vector(struct memory *memory)
+{
+	enum { RESET = X86_POWER_PORT + ACPI_POWER_RESET };
+	// clang-format off
+	static const uint8_t code[] = {
+		0xba, RESET & 0xff, RESET >> 8, // mov dx, RESET
+		0xb0, ACPI_POWER_RESET_VALUE,   // mov al, RESET_VALUE
+		0xee,                           // out dx, al
+		0xf4,                           // hlt
+		0xeb, 0xfd,                     // jmp to the hlt
+	};
+	// clang-format on
+
+	return memory_write(memory, X86_RESET_VECTOR_GPA, code, sizeof(code));
+}
+
+static int load(struct machine *machine)
+{
+	int rc = x86_load(machine);
+
+	return rc ? rc : write_reset_vector(machine->memory);
+}
+
 static const void *device_tree(struct machine *machine, size_t *size_bytes)
 {
 	*size_bytes = 0;
@@ -307,7 +333,7 @@ const struct machine_ops x86_machine = {
 	.init_irqchip = init_irqchip,
 	.add_platform_devices = add_platform_devices,
 	.virtio_slot = virtio_slot,
-	.load = x86_load,
+	.load = load,
 	.device_tree = device_tree,
 	.reset_vcpu = reset_vcpu,
 	.reset = reset,

@@ -24,7 +24,8 @@
 #define X86_CMDLINE_GPA 0x20000ULL
 #define X86_LOW_RAM_END 0x9fc00ULL // where E820's first range of RAM ends
 #define X86_ACPI_GPA 0xe0000ULL    // RSDP first: firmware area that old kernels search
-#define X86_ACPI_BYTES 0x20000ULL
+#define X86_ACPI_BYTES 0x1f000ULL
+#define X86_RESET_VECTOR_GPA 0xffff0ULL // where real-mode code jumps for a reset
 #define X86_KERNEL_GPA 0x100000ULL
 
 #define X86_RAM_GAP_BASE 0xc0000000ULL // RAM below it, then

@@ -9,6 +9,17 @@ static struct {
 	uint32_t boots;
 } *const kept = (void *)0x2000000;
 
+// Far into the firmware in real mode, which is where a SIPI starts the second CPU.
+static void jump_to_firmware(void)
+{
+	static const uint8_t code[] = { 0xea, 0xf0, 0xff, 0x00, 0xf0 }; // ljmp 0xf000:0xfff0
+	uint8_t *to = (uint8_t *)AP_START;
+
+	for (unsigned i = 0; i < sizeof(code); i++)
+		to[i] = code[i];
+	start_cpu(1);
+}
+
 static void reset(unsigned way)
 {
 	switch (way) {
@@ -22,6 +33,9 @@ static void reset(unsigned way)
 		out8(PORT_RESET_CONTROL, 0x02);
 		out8(PORT_RESET_CONTROL, 0x06);
 		break;
+	case 4:
+		jump_to_firmware();
+		break;
 	}
 	for (;;)
 		__asm__ volatile("hlt");
@@ -33,6 +47,6 @@ void main(const uint8_t *boot_params)
 		kept->boots = 0;
 	kept->magic = MAGIC;
 	print("boot %d\n", (uint64_t)++kept->boots);
-	if (kept->boots <= 3)
+	if (kept->boots <= 4)
 		reset(kept->boots);
 }

@@ -9,8 +9,6 @@
 #define ICR_INIT 0x4500
 #define ICR_SIPI 0x4600
 
-#define TRAMPOLINE 0x8000UL
-
 extern char trampoline[], trampoline_end[];
 
 static volatile uint32_t *apic(unsigned reg)
@@ -29,16 +27,21 @@ static void send(unsigned id, uint32_t command)
 	*apic(APIC_ICR_LOW) = command;
 }
 
+void start_cpu(unsigned id)
+{
+	send(id, ICR_INIT);
+	send(id, ICR_SIPI | AP_START >> 12);
+	send(id, ICR_SIPI | AP_START >> 12);
+}
+
 void start_ap(unsigned id)
 {
-	char *to = (char *)TRAMPOLINE;
+	char *to = (char *)AP_START;
 	uint64_t cr3;
 
 	for (char *from = trampoline; from < trampoline_end; from++)
 		*to++ = *from;
 	__asm__("mov %%cr3, %0" : "=r"(cr3));
 	((uint32_t *)to)[-1] = cr3;
-	send(id, ICR_INIT);
-	send(id, ICR_SIPI | TRAMPOLINE >> 12);
-	send(id, ICR_SIPI | TRAMPOLINE >> 12);
+	start_cpu(id);
 }

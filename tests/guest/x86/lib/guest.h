@@ -98,7 +98,10 @@ void wait_interrupt(void);
 
 // --- apic.c ---
 
-// Starts the CPU with APIC id @id in ap_main(); returns at once.
+// Where start_cpu() has the CPU with APIC id @id begin, in real mode.
+#define AP_START 0x8000UL
+void start_cpu(unsigned id);
+// Starts it in ap_main() instead; returns at once.
 void start_ap(unsigned id);
 void ap_main(void);
 uint32_t apic_id(void);
