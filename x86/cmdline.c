@@ -42,14 +42,22 @@ static size_t list_devices(unsigned virtio_slots, char *text, size_t size)
 	return used;
 }
 
+// pci=off: Linux would ask 8192 places for a bridge, by two exits each, before it has
+// read the ACPI tables. reboot=a: it takes reduced hardware for a sign of EFI, and
+// would restart by that or, since that is not there, by the reset vector.
+#define QUIRKS "pci=off reboot=a "
+
 int x86_cmdline_build(const struct vm_config *config, unsigned virtio_slots, char *text,
 		      size_t size)
 {
 	size_t used = 0;
 
-	// In front: what comes after a "--" is for init.
+	// In front: the user's own come later, so that they win, and what comes after a "--"
+	// is for init.
+	if (!config->no_defaults)
+		used = snprintf(text, size, "%s", QUIRKS);
 	if (!config->no_defaults && has_word(config->params, "acpi=off"))
-		used = list_devices(virtio_slots, text, size);
+		used += list_devices(virtio_slots, text + used, size - used);
 	if (used >= X86_LINUX_LINE_SIZE || used >= size)
 		return fail_msg(E2BIG,
 				"-p acpi=off: the %u virtio devices do not fit into the kernel "
