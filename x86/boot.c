@@ -127,21 +127,6 @@ static int write_page_tables(struct memory *mem)
 	return 0;
 }
 
-// -- reset vector --
-
-// A real-mode far jump to here is the last resort of who wants to restart a PC; Linux
-// takes it where it finds neither another way nor reboot= on its command line.
-static int write_reset_vector(struct memory *mem)
-{
-	enum { PORT = X86_POWER_PORT + ACPI_POWER_RESET };
-	// mov dx, PORT; mov al, VALUE; out dx, al; hlt; jmp to the hlt
-	static const uint8_t code[] = {
-		0xba, PORT & 0xff, PORT >> 8, 0xb0, ACPI_POWER_RESET_VALUE, 0xee, 0xf4, 0xeb, 0xfd,
-	};
-
-	return memory_write(mem, X86_RESET_VECTOR_GPA, code, sizeof(code));
-}
-
 int x86_boot_write(const struct x86_boot *boot, struct memory *mem, struct x86_entry *entry)
 {
 	int rc = boot->pvh ? x86_pvh_write(boot, mem) : x86_linux_write(boot, mem);
@@ -159,7 +144,5 @@ int x86_boot_write(const struct x86_boot *boot, struct memory *mem, struct x86_e
 				  strlen(boot->command_line) + 1);
 	if (!rc)
 		rc = write_descriptors(mem, !boot->pvh, entry);
-	if (!rc)
-		rc = write_reset_vector(mem);
 	return rc || boot->pvh ? rc : write_page_tables(mem);
 }

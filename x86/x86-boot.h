@@ -20,10 +20,6 @@ struct vm_config;
 // COMMAND_LINE_SIZE of Linux's arch/x86.
 #define X86_LINUX_LINE_SIZE 2048
 
-// Where a PC's CPUs begin after a reset, as far as real mode can jump there; behind the
-// ACPI tables, in the area that the memory map sets apart for both.
-#define X86_RESET_VECTOR_GPA 0xffff0ULL
-
 // Types of memory as in E820 and PVH alike (ACPI 6.4 15.1).
 enum { X86_RANGE_RAM = 1, X86_RANGE_RESERVED = 2, X86_RANGE_ACPI = 3 };
 
