@@ -203,10 +203,21 @@ static void free_term(struct vm *vm)
 	term_free(vm->term);
 }
 
+static int add_doorbell(void *opaque, const struct bus_doorbell *doorbell)
+{
+	struct vm *vm = opaque;
+
+	return vm->accel.ops->doorbell_fd(&vm->accel, doorbell);
+}
+
 static int make_buses(struct vm *vm)
 {
 	bus_init(&vm->mmio);
 	bus_init(&vm->pio);
+	if (vm->accel.ops->doorbell_fd) {
+		vm->mmio.add_doorbell = add_doorbell;
+		vm->mmio.add_doorbell_opaque = vm;
+	}
 	return 0;
 }
 

@@ -415,6 +415,7 @@ const struct accel_ops kvm_accel_ops = {
 	.dump = kvm_arch_dump,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
+	.doorbell_fd = kvm_doorbell_fd,
 	.irq = set_input,
 	.arm = &arm_ops,
 };

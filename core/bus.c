@@ -97,6 +97,11 @@ int bus_add(struct bus *bus, struct io_region *region)
 	return 0;
 }
 
+int bus_add_doorbell(struct bus *bus, const struct bus_doorbell *doorbell)
+{
+	return bus->add_doorbell ? bus->add_doorbell(bus->add_doorbell_opaque, doorbell) : -ENOTSUP;
+}
+
 // What the device said in its io_ops: the one place that checks it.
 static bool device_takes(const struct io_region *region, uint64_t offset, unsigned len)
 {

@@ -43,6 +43,8 @@ int device_list_add(struct device_list *list, struct bus *bus, struct device *de
 {
 	int ret = dev->region.size_bytes ? bus_add(bus, &dev->region) : 0;
 
+	if (!ret && dev->ops->plugged)
+		ret = dev->ops->plugged(dev, bus);
 	if (ret) {
 		dev->ops->free(dev);
 		return ret;

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bus.h"
 #include "kvm-exit.h"
 #include "kvm-host.h"
 #include "log.h"
@@ -140,6 +141,20 @@ int kvm_map_ram(struct accel *accel)
 			return err;
 	}
 	return 0;
+}
+
+// An ioeventfd: the store ends in the kernel.
+int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell)
+{
+	struct kvm_ioeventfd ioeventfd = {
+		.datamatch = doorbell->value,
+		.addr = doorbell->addr,
+		.len = doorbell->len,
+		.fd = doorbell->fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return ioctl(kvm_vm(accel)->fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
 }
 
 // -- vCPUs --

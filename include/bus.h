@@ -13,11 +13,24 @@
 
 struct io_region;
 
+// A store that needs no register handler: @value, of @len bytes, to @addr signals the
+// eventfd @fd, and the vCPU goes on at once.
+struct bus_doorbell {
+	uint64_t addr;
+	unsigned len;
+	uint64_t value;
+	int fd;
+};
+
 struct bus {
 	struct io_region **regions; // sorted by base
 	unsigned count;
 	unsigned capacity;
 	uint8_t floating; // each byte of a read that nobody answers; 0 at first
+	// The accelerator's way to take a doorbell; NULL where it has none. As
+	// bus_add_doorbell().
+	int (*add_doorbell)(void *opaque, const struct bus_doorbell *doorbell);
+	void *add_doorbell_opaque;
 };
 
 void bus_init(struct bus *bus);
@@ -26,6 +39,10 @@ void bus_exit(struct bus *bus); // does not free the regions' devices
 // Returns 0, or -EEXIST (with a message) when the region is empty, wraps or
 // overlaps another; -ENOMEM.
 int bus_add(struct bus *bus, struct io_region *region) MUST_CHECK;
+
+// From now on the store does not reach its region any more, unless it fails: -ENOTSUP
+// where the accelerator knows no doorbells, or its own error, without a message.
+int bus_add_doorbell(struct bus *bus, const struct bus_doorbell *doorbell) MUST_CHECK;
 
 // One access of @len bytes (1, 2, 4 or 8), @data in the guest's byte order
 // (little-endian). An access that a device does not take (its size, its

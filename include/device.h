@@ -39,6 +39,9 @@ struct io_region {
 struct device_ops {
 	// Back to the state at power on. Vcpus stopped.
 	void (*reset)(struct device *dev);
+	// Its registers are on @bus now; NULL if it need not know. Returns 0 or -errno
+	// after a message.
+	int (*plugged)(struct device *dev, struct bus *bus);
 	// Adds the device's node to the device tree; NULL if it has none.
 	void (*describe)(struct device *dev, struct fdt_writer *fdt);
 	// Adds the device to ACPI's DSDT; NULL if it is not to be found there.

@@ -59,6 +59,7 @@ int kvm_vcpu_init(struct vcpu *vcpu);
 void kvm_vcpu_exit(struct vcpu *vcpu);
 enum vcpu_exit kvm_run_vcpu(struct vcpu *vcpu);
 void kvm_kick(struct vcpu *vcpu);
+int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell);
 
 // -- core/kvm*.c: helpers; each logs @what on failure and returns -errno --
 

@@ -18,6 +18,7 @@
 
 struct arm_accel_ops;
 struct bus;
+struct bus_doorbell;
 struct loop;
 struct memory;
 struct riscv_accel_ops;
@@ -76,6 +77,12 @@ struct accel_ops {
 	// Drives the interrupt input @line of a vCPU (RISC-V: the cause number,
 	// 9 = supervisor external).
 	void (*irq)(struct vcpu *vcpu, unsigned line, bool high);
+
+	// -- optional, main thread: NULL where the software does it --
+
+	// Has the kernel take a store to @doorbell's address and signal its eventfd, until
+	// the VM ends; as bus_add_doorbell().
+	int (*doorbell_fd)(struct accel *accel, const struct bus_doorbell *doorbell);
 
 	// What the machine of one architecture uses; NULL where the accelerator does not
 	// run its guests.

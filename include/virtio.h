@@ -71,6 +71,14 @@ struct virtio_ops {
 	void (*free)(struct virtio_device *vdev);
 };
 
+// Where a notification comes as a signal, without the vCPU's leaving its guest.
+struct virtio_doorbell {
+	struct loop_fd event; // an eventfd
+	struct virtio_device *vdev;
+	unsigned queue;
+	bool open;
+};
+
 // Embedded first in each model's struct.
 struct virtio_device {
 	const struct virtio_ops *ops;
@@ -81,11 +89,13 @@ struct virtio_device {
 	bool has_own_loop;
 	pthread_t main_thread; // runs the loop when that is not its own
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
+	struct virtio_doorbell doorbells[VIRTIO_MAX_QUEUES];
 	// Register side, guarded by the transport's device lock.
 	uint64_t features_offered;
 	uint64_t features_driver;
 	uint8_t status;
 	bool active;
+	bool queues_live; // queue side: between activate and reset
 	// Shared between the sides.
 	atomic_uint isr; // InterruptStatus bits
 	atomic_uint config_generation;
@@ -121,6 +131,10 @@ struct virtqueue *virtio_queue(struct virtio_device *vdev, unsigned queue);
 // True between FEATURES_OK and DRIVER_OK: only then may queues be set up.
 bool virtio_may_set_up_queues(const struct virtio_device *vdev);
 void virtio_notify(struct virtio_device *vdev, unsigned queue); // doorbell
+// Makes an eventfd whose signal is as good as virtio_notify(). Returns it, owned by the
+// device, or -errno after a message. Main thread, vCPUs stopped.
+int virtio_open_doorbell(struct virtio_device *vdev, unsigned queue) MUST_CHECK;
+void virtio_close_doorbell(struct virtio_device *vdev, unsigned queue);
 uint32_t virtio_isr(struct virtio_device *vdev);
 void virtio_ack(struct virtio_device *vdev, uint32_t bits);
 

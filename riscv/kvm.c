@@ -298,6 +298,7 @@ const struct accel_ops kvm_accel_ops = {
 	.dump = kvm_arch_dump,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
+	.doorbell_fd = kvm_doorbell_fd,
 	.irq = riscv_irq,
 	.riscv = &riscv_ops,
 };

@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define COMMON_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 #define DRIVER_STATUS_BITS ((uint8_t)~VIRTIO_STATUS_NEEDS_RESET)
@@ -56,6 +59,8 @@ int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops, const 
 void virtio_exit(struct virtio_device *vdev)
 {
 	virtio_reset(vdev);
+	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
+		virtio_close_doorbell(vdev, i);
 	if (vdev->has_own_loop) {
 		loop_stop_thread(&vdev->own_loop);
 		loop_exit(&vdev->own_loop);
@@ -189,6 +194,7 @@ static void activate(void *arg)
 
 	if (vdev->ops->activate)
 		activation->ret = vdev->ops->activate(vdev);
+	vdev->queues_live = !activation->ret;
 }
 
 static void start(struct virtio_device *vdev)
@@ -242,6 +248,7 @@ static void deactivate(void *arg)
 {
 	struct virtio_device *vdev = arg;
 
+	vdev->queues_live = false;
 	if (vdev->ops->reset)
 		vdev->ops->reset(vdev);
 	stop_queues(vdev);
@@ -294,6 +301,62 @@ static void deliver_notifications(struct loop_post *post)
 	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
 		if (pending & 1u << i && vdev->queues[i].desc && !atomic_load(&vdev->needs_reset))
 			vdev->ops->notify(vdev, i);
+}
+
+// A doorbell may ring before the device is live, or after its reset: then nobody hears.
+static void doorbell_rang(struct loop_fd *event, uint32_t epoll_events)
+{
+	struct virtio_doorbell *doorbell = container_of(event, struct virtio_doorbell, event);
+	struct virtio_device *vdev = doorbell->vdev;
+	uint64_t rings;
+
+	if (read(event->fd, &rings, sizeof(rings)) == sizeof(rings) && vdev->queues_live &&
+	    !atomic_load(&vdev->needs_reset) && vdev->queues[doorbell->queue].desc)
+		vdev->ops->notify(vdev, doorbell->queue);
+}
+
+static void watch_doorbell(void *arg)
+{
+	struct virtio_doorbell *doorbell = arg;
+
+	doorbell->open = !loop_add_fd(doorbell->vdev->loop, &doorbell->event, EPOLLIN);
+}
+
+static void forget_doorbell(void *arg)
+{
+	struct virtio_doorbell *doorbell = arg;
+
+	loop_remove_fd(doorbell->vdev->loop, &doorbell->event);
+	doorbell->open = false;
+}
+
+int virtio_open_doorbell(struct virtio_device *vdev, unsigned queue)
+{
+	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		return fail(errno, "%s: eventfd", vdev->name);
+	*doorbell = (struct virtio_doorbell){
+		.event = { .fd = fd, .ready = doorbell_rang },
+		.vdev = vdev,
+		.queue = queue,
+	};
+	call_queue_side(vdev, watch_doorbell, doorbell);
+	if (doorbell->open)
+		return fd;
+	close(fd);
+	return -ENOMEM; // told by loop_add_fd()
+}
+
+void virtio_close_doorbell(struct virtio_device *vdev, unsigned queue)
+{
+	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
+
+	if (!doorbell->open)
+		return;
+	call_queue_side(vdev, forget_doorbell, doorbell);
+	close(doorbell->event.fd);
 }
 
 void virtio_take_chains(struct virtio_device *vdev, unsigned queue,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aml.h"
+#include "bus.h"
 #include "device.h"
 #include "fdt.h"
 #include "log.h"
@@ -278,6 +279,29 @@ static void mmio_reset(struct device *dev)
 	mmio->queue_sel = 0;
 }
 
+// Has the accelerator take QueueNotify by itself where it can; the register goes on to
+// work for every other value. Anything that fails here only costs speed.
+static int mmio_plugged(struct device *dev, struct bus *bus)
+{
+	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
+	unsigned count = bus->add_doorbell ? mmio->vdev->ops->queue_count : 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct bus_doorbell doorbell = {
+			.addr = dev->region.base + REG_QUEUE_NOTIFY,
+			.len = REGISTER_BYTES,
+			.value = i,
+			.fd = virtio_open_doorbell(mmio->vdev, i),
+		};
+
+		if (doorbell.fd < 0)
+			return 0;
+		if (bus_add_doorbell(bus, &doorbell))
+			virtio_close_doorbell(mmio->vdev, i);
+	}
+	return 0;
+}
+
 static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
 {
 	fdt_node(fdt, "virtio_mmio@%llx", (unsigned long long)dev->region.base);
@@ -305,6 +329,7 @@ static void mmio_free(struct device *dev)
 
 static const struct device_ops mmio_device_ops = {
 	.reset = mmio_reset,
+	.plugged = mmio_plugged,
 	.describe = mmio_describe,
 	.describe_acpi = mmio_describe_acpi,
 	.free = mmio_free,

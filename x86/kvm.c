@@ -192,5 +192,6 @@ const struct accel_ops kvm_accel_ops = {
 	.dump = kvm_arch_dump,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
+	.doorbell_fd = kvm_doorbell_fd,
 	.x86 = &x86_ops,
 };

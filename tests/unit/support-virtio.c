@@ -86,6 +86,7 @@ void guest_attach(struct guest *g, struct virtio_device *vdev)
 	assert_int_equal(virtio_mmio_create(&g->dev, vdev, GUEST_MMIO_GPA, VIRTIO_MMIO_SIZE, line),
 			 0);
 	assert_int_equal(bus_add(&g->bus, &g->dev->region), 0);
+	assert_int_equal(g->dev->ops->plugged(g->dev, &g->bus), 0);
 }
 
 void guest_exit(struct guest *g)
