@@ -147,3 +147,11 @@ int bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len)
 	pthread_mutex_unlock(&region->device->lock);
 	return 0;
 }
+
+bool bus_may_post(const struct bus *bus, uint64_t addr, unsigned len)
+{
+	const struct io_region *region = find_region(bus, addr);
+
+	return region && addr - region->base < region->posted_bytes &&
+	       len <= region->posted_bytes - (addr - region->base);
+}

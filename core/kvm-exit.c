@@ -20,6 +20,8 @@ static enum vcpu_exit handle_mmio(struct vcpu *vcpu, struct kvm_run *run)
 {
 	// Nothing lives there: a read has become zero, a write is dropped.
 	vcpu_mmio(vcpu, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
+	if (run->mmio.is_write)
+		kvm_posted_wrote(vcpu, false, run->mmio.phys_addr, run->mmio.len);
 	return VCPU_EXIT_KICKED;
 }
 
@@ -31,6 +33,8 @@ static enum vcpu_exit handle_io(struct vcpu *vcpu, struct kvm_run *run)
 
 	for (unsigned i = 0; i < run->io.count; i++, data += run->io.size)
 		vcpu_pio(vcpu, run->io.port, data, run->io.size, is_write);
+	if (is_write)
+		kvm_posted_wrote(vcpu, true, run->io.port, run->io.size);
 	return VCPU_EXIT_KICKED;
 }
 
@@ -155,6 +159,7 @@ enum vcpu_exit kvm_handle_exit(struct vcpu *vcpu)
 	enum vcpu_exit exit;
 	bool handled = false;
 
+	kvm_posted_deliver(vcpu); // what came before this
 	if (!is_access(reason)) {
 		exit = kvm_arch_handle_exit(vcpu, &handled);
 		if (handled)

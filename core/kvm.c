@@ -88,6 +88,7 @@ static void close_vm(struct accel *accel)
 {
 	struct kvm_vm *vm = kvm_vm(accel);
 
+	kvm_posted_exit(accel);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->dev_fd >= 0)
@@ -110,6 +111,8 @@ int kvm_vm_init(struct accel *accel)
 		err = open_vm(vm, accel->config);
 	if (!err)
 		err = check_needs(accel);
+	if (!err)
+		err = kvm_posted_init(accel);
 	if (!err)
 		err = kvm_arch_vm_init(accel);
 	if (err)
@@ -271,6 +274,7 @@ enum vcpu_exit kvm_run_vcpu(struct vcpu *vcpu)
 	exit = run_guest(vcpu);
 	if (exit != VCPU_EXIT_KICKED && exit != VCPU_EXIT_FAILED)
 		finish_exit(kvcpu);
+	kvm_posted_deliver(vcpu);
 	atomic_store(&kvcpu->runner, 0);
 	let_kicks_in(false);
 	// A full barrier: what was written before the kick is read after this.

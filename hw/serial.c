@@ -524,6 +524,7 @@ static int create(struct device **dev, struct io_region place, struct irq_line i
 	serial->msr = modem_lines(serial);
 	device_init(&serial->dev, "serial", &serial_ops, &serial_io, place.base, place.size_bytes,
 		    irq);
+	serial->dev.region.posted_bytes = 1; // THR: only a fast line would notice
 	if (term)
 		term_connect(term, &(struct term_frontend){
 					   .input = take_input,

@@ -51,4 +51,8 @@ int bus_add_doorbell(struct bus *bus, const struct bus_doorbell *doorbell) MUST_
 int bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len) MUST_CHECK;
 int bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len) MUST_CHECK;
 
+// Whether a store of @len bytes to @addr may arrive late (io_region.posted_bytes). Any
+// thread.
+bool bus_may_post(const struct bus *bus, uint64_t addr, unsigned len);
+
 #endif

@@ -34,6 +34,9 @@ struct io_region {
 	uint64_t size_bytes;
 	const struct io_ops *ops;
 	struct device *device;
+	// Stores to its first bytes may arrive late, by 10 ms at most, though never after a
+	// later access of the same vCPU that is not such a store. Most devices have none.
+	uint8_t posted_bytes;
 };
 
 struct device_ops {

@@ -27,7 +27,8 @@ struct kvm_vm {
 	int fd;           // the VM
 	size_t run_bytes; // of each kvm_run
 	struct log_ratelimit irq_limit;
-	void *arch; // the architecture's own
+	struct kvm_posted *posted; // kvm-posted.c
+	void *arch;                // the architecture's own
 };
 
 // vcpu->priv
