@@ -24,7 +24,7 @@
 		if (h->frm > FPU_RMM)                              \
 			GO(exec_illegal);                          \
 		dest = fpu_slow(op, h->frm, a, b, c);              \
-		NEXT(2);                                           \
+		DISPATCH_ANY(s + 2);                               \
 	}                                                          \
 	WIDE(name)                                                 \
 	{                                                          \

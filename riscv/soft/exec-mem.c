@@ -75,7 +75,7 @@ static ALWAYS_INLINE int slot_length(slot_t w)
 			GO(exec_raise);                                                      \
 		v = (uint##bits##_t)h->scratch;                                              \
 		put;                                                                         \
-		NEXT(slot_length(w));                                                        \
+		DISPATCH_ANY(s + slot_length(w));                                            \
 	}                                                                                    \
 	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                            \
 	{                                                                                    \
@@ -87,7 +87,7 @@ static ALWAYS_INLINE int slot_length(slot_t w)
 		h->near_read[SLOT_B] = *e;                                                   \
 		v = guest_load##bits(va + e->addend);                                        \
 		put;                                                                         \
-		NEXT(slot_length(w));                                                        \
+		DISPATCH_ANY(s + slot_length(w));                                            \
 	}                                                                                    \
 	kind(name)                                                                           \
 	{                                                                                    \
@@ -121,7 +121,7 @@ LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 		h->trap_cause = mmu_store(h, VA, &h->scratch, bits / 8);                      \
 		if (h->trap_cause != CAUSE_NONE)                                              \
 			GO(exec_raise);                                                       \
-		NEXT(slot_length(w));                                                         \
+		DISPATCH_ANY(s + slot_length(w));                                             \
 	}                                                                                     \
 	static OUT_OF_LINE const slot_t *name##_far(HANDLER_ARGS)                             \
 	{                                                                                     \
@@ -131,7 +131,7 @@ LOAD(BOTH, fld, 64, FP_CHECK(), FRD = v)
 			GO(name##_walk);                                                      \
 		h->near_write[SLOT_B] = *e;                                                   \
 		guest_store##bits(va + e->addend, (uint##bits##_t)(value));                   \
-		NEXT(slot_length(w));                                                         \
+		DISPATCH_ANY(s + slot_length(w));                                             \
 	}                                                                                     \
 	kind(name)                                                                            \
 	{                                                                                     \

@@ -39,7 +39,7 @@ HANDLER(exec_enter)
 		if (hart_is_pending(h) && !hart_service(h))
 			GO(exec_leave);
 	} while (!enter_once(h));
-	DISPATCH(h->page_slots + ((h->pc & PAGE_OFFSET_MASK) >> 1));
+	DISPATCH_ANY(h->page_slots + ((h->pc & PAGE_OFFSET_MASK) >> 1));
 }
 
 HANDLER(exec_raise)
@@ -85,7 +85,7 @@ HANDLER(op_decode)
 		mmu_flush_fetch(h);
 		GO(exec_enter);
 	}
-	DISPATCH(s);
+	DISPATCH_ANY(s);
 }
 
 WIDE(next_page)
@@ -116,7 +116,7 @@ WIDE(straddle)
 	h->straddle[0] = decode_insn(insn, PAGE_BYTES);
 	h->straddle[2] = slot_make(OP_next_page, 0, 0, 0);
 	h->page_slots = &h->straddle[0] - (SLOTS_PER_PAGE - 1);
-	DISPATCH(&h->straddle[0]);
+	DISPATCH_ANY(&h->straddle[0]);
 }
 
 // -- FP state --

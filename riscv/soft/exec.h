@@ -16,6 +16,7 @@
 #define KVIK_SOFT_EXEC_H
 
 #include "decode.h"
+#include "guess.h"
 #include "hart.h"
 #include "mmu.h"
 
@@ -27,8 +28,8 @@
 #endif
 #endif
 
-// The handlers by number; a hart dispatches by its own copy (hart->handlers), or by
-// one that counts instructions first. See exec-table.c.
+// The handlers by number, and those that count instructions first. A hart has a copy
+// of both, one behind the other (hart->handlers). See exec-table.c.
 extern handler_fn *const exec_handlers[OP_COUNT];
 extern handler_fn *const exec_counting_handlers[OP_COUNT];
 
@@ -55,16 +56,40 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 // it twice.
 #define KEEP_IN_REGISTER(s) __asm__("" : "+r"(s))
 
-// Goes on at slot @p.
+// Which entry of hart->handlers serves @w.
+static ALWAYS_INLINE unsigned handler_index(const struct hart *h, slot_t w)
+{
+	return slot_op(w) + h->handlers_base;
+}
+
+// Goes on at slot @p. A handler first compares what comes next with what most often
+// does (guess.h): a host predicts many thousands of conditional branches, but hardly
+// more than a thousand indirect ones, which a walk through the guest's kernel exceeds.
+// `self` is the handler that is left; it is constant, so that of all the guesses only
+// its own are compiled. DISPATCH_ANY() makes no guess.
 #ifdef EXEC_LOOP
 #define DISPATCH(p) return (p)
+#define DISPATCH_ANY(p) return (p)
 #else
-#define DISPATCH(p)                                      \
-	do {                                             \
-		s = (p);                                 \
-		KEEP_IN_REGISTER(s);                     \
-		w = slot_load(s);                        \
-		return h->handlers[slot_op(w)](h, s, w); \
+#define GUESS(first, second)                               \
+	if (self == OP_##first && index_ == (OP_##second)) \
+		return op_##second(h, s, w);
+#define DISPATCH(p)                                  \
+	do {                                         \
+		unsigned index_;                     \
+		s = (p);                             \
+		KEEP_IN_REGISTER(s);                 \
+		w = slot_load(s);                    \
+		index_ = handler_index(h, w);        \
+		LIKELY_PAIRS(GUESS)                  \
+		return h->handlers[index_](h, s, w); \
+	} while (0)
+#define DISPATCH_ANY(p)                                           \
+	do {                                                      \
+		s = (p);                                          \
+		KEEP_IN_REGISTER(s);                              \
+		w = slot_load(s);                                 \
+		return h->handlers[handler_index(h, w)](h, s, w); \
 	} while (0)
 #endif
 
@@ -107,25 +132,28 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 
 // WIDE(name) { body }: the handler of a 32-bit instruction; `len` is its length in
 // slots. BOTH(name) { body }: the same body for both lengths.
-#define WIDE(name)                                                             \
-	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
-	const slot_t *op_##name(HANDLER_ARGS)                                  \
-	{                                                                      \
-		return name##_body(h, s, w, 2);                                \
-	}                                                                      \
-	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
+#define BODY(name) \
+	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, const enum op self, int len)
 
-#define BOTH(name)                                                             \
-	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len); \
-	const slot_t *op_##name(HANDLER_ARGS)                                  \
-	{                                                                      \
-		return name##_body(h, s, w, 2);                                \
-	}                                                                      \
-	const slot_t *op_##name##_c(HANDLER_ARGS)                              \
-	{                                                                      \
-		return name##_body(h, s, w, 1);                                \
-	}                                                                      \
-	static ALWAYS_INLINE const slot_t *name##_body(HANDLER_ARGS, int len)
+#define WIDE(name)                                         \
+	BODY(name);                                        \
+	const slot_t *op_##name(HANDLER_ARGS)              \
+	{                                                  \
+		return name##_body(h, s, w, OP_##name, 2); \
+	}                                                  \
+	BODY(name)
+
+#define BOTH(name)                                             \
+	BODY(name);                                            \
+	const slot_t *op_##name(HANDLER_ARGS)                  \
+	{                                                      \
+		return name##_body(h, s, w, OP_##name, 2);     \
+	}                                                      \
+	const slot_t *op_##name##_c(HANDLER_ARGS)              \
+	{                                                      \
+		return name##_body(h, s, w, OP_##name##_c, 1); \
+	}                                                      \
+	BODY(name)
 
 // A handler of its own.
 #define HANDLER(name) const slot_t *name(HANDLER_ARGS)
@@ -160,7 +188,7 @@ ISA_WIDE_INT(X) ISA_WIDE_SYSTEM(X) ISA_WIDE_ATOMIC(X) ISA_FP_OTHER(X) ISA_INTERN
 #define X(name, ...) handler_fn op_##name, op_##name##_rm;
 ISA_FP_ROUND(X)
 #undef X
-	// clang-format on
-	handler_fn op_decode;
+handler_fn op_decode;
+// clang-format on
 
 #endif
