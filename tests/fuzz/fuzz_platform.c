@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzzes what a riscv64 guest reaches besides virtio: the PLIC, the serial port, the
-// clock, the system controller, and SBI calls.
+// clock, the system controller, and SBI calls; and beside them an arm64 guest's clock.
 //
 // The input is a script of 12-byte steps for one hart of two.
 
@@ -20,6 +20,7 @@
 #define HARTS 2
 #define RAM_BYTES (8 * MIB)
 #define MAX_STEPS 1000
+#define PL031_BASE 0x70000000ULL // where nothing else is
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -167,6 +168,15 @@ static void init_parts(struct rig *rig)
 	};
 }
 
+static int add_pl031(struct rig *rig)
+{
+	struct irq_line line = { rig->machine.irqchip, RISCV_IRQ_VIRTIO + 1 };
+	struct device *dev;
+	int rc = pl031_create(&dev, PL031_BASE, line, &rig->loop, 1);
+
+	return rc ? rc : device_list_add(&rig->devices, &rig->mmio, dev);
+}
+
 static void init_rig(struct rig *rig)
 {
 	init_parts(rig);
@@ -183,7 +193,7 @@ static void init_rig(struct rig *rig)
 		.power = { .request = request_power },
 	};
 	if (riscv_machine.layout(&rig->machine) || riscv_machine.init_irqchip(&rig->machine) ||
-	    riscv_machine.add_platform_devices(&rig->machine))
+	    riscv_machine.add_platform_devices(&rig->machine) || add_pl031(rig))
 		abort();
 	plic_set_edge(((struct riscv_machine *)rig->machine.priv)->plic, RISCV_IRQ_VIRTIO);
 }
@@ -209,10 +219,15 @@ struct step {
 static uint64_t step_address(const struct step *step)
 {
 	static const uint64_t bases[] = {
-		RISCV_PLIC_BASE,          RISCV_PLIC_BASE + 0x1000,
-		RISCV_PLIC_BASE + 0x2000, RISCV_PLIC_BASE + 0x200000,
-		RISCV_SERIAL_BASE,        RISCV_SYSCON_BASE,
-		RISCV_RTC_BASE,           RISCV_PLIC_BASE + 0x1ff000,
+		RISCV_PLIC_BASE,
+		RISCV_PLIC_BASE + 0x1000,
+		RISCV_PLIC_BASE + 0x2000,
+		RISCV_PLIC_BASE + 0x200000,
+		RISCV_SERIAL_BASE,
+		RISCV_SYSCON_BASE,
+		RISCV_RTC_BASE,
+		RISCV_PLIC_BASE + 0x1ff000,
+		PL031_BASE,
 	};
 
 	return bases[step->choice % ARRAY_SIZE(bases)] + step->offset % 0x2000;
