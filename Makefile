@@ -163,6 +163,8 @@ fuzz-run: $(FUZZ)
 
 bench: $(BIN)
 	$(Q)$(RUN_ENV) tests/bench/run.sh $(BENCH_ARGS)
+bench-nested: cross
+	$(Q)NESTED_BUILD=$(abspath $(O)) tests/nested/bench/run.sh $(BENCH_ARGS)
 lint:
 	$(Q)CC='$(CC)' LINT_FLAGS='$(BASE_CFLAGS)' TEST_TIMEOUT=900 tests/run.sh tests/lint.sh
 ci:
@@ -190,6 +192,7 @@ help:
 	@echo 'make check-nested    KVM with stock kernels, in emulated hosts of three architectures'
 	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS (300); needs clang'
 	@echo 'make bench           speed beside QEMU; BENCH_ARGS=-h lists the options'
+	@echo 'make bench-nested    KVM beside kvmtool in emulated hosts; BENCH_ARGS=-h lists the options'
 	@echo 'make lint            static checks and style'
 	@echo 'make ci              all of that from scratch, as the continuous integration does'
 	@echo 'make clean'
@@ -199,5 +202,5 @@ help:
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 .PHONY: all static cross unit check check-boot check-boot-soak check-distro check-nested fuzz \
-	fuzz-run bench lint ci install clean help FORCE
+	fuzz-run bench bench-nested lint ci install clean help FORCE
 .SECONDARY:

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Starts a virtual machine monitor and measures it until its guest says that it is up.
+//
+// usage: watch [-t] MIB MARK COMMAND...
+//
+// Prints lines "NAME VALUE" once the command's output holds a line with MARK: the time
+// since exec, KVM's exit counters, threads, and the resident memory in mappings that are
+// too small to be the guest's MIB of RAM. With -t, which costs time, the time of the first
+// entry into the guest and the exits to user space by reason. Then lets the command end,
+// and repeats each of its lines that begins with "@", without that.
+#include <dirent.h>
+#include <err.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRACING "/sys/kernel/tracing/"
+#define ENTRY TRACING "events/kvm/kvm_entry/"
+#define EXIT TRACING "events/kvm/kvm_userspace_exit/"
+#define STATS "/sys/kernel/debug/kvm/"
+
+struct watch {
+	long ram_mib;
+	const char *mark;
+	bool trace;
+	pid_t pid;
+	double begin_s;
+	bool marked;
+};
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		warn("%s", path);
+	if (fd >= 0)
+		close(fd);
+}
+
+// 0 where there is no such file.
+static long long read_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long long value = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lld", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
+// --- tracing ---
+
+// The clock is ours, and the first entry switches tracing off.
+static void trace_start(void)
+{
+	write_file(TRACING "trace_clock", "mono");
+	write_file(TRACING "trace", "");
+	write_file(ENTRY "trigger", "traceoff:1");
+	write_file(EXIT "trigger", "hist:keys=reason");
+	write_file(ENTRY "enable", "1");
+	write_file(TRACING "tracing_on", "1");
+}
+
+static void trace_stop(void)
+{
+	write_file(ENTRY "enable", "0");
+	write_file(ENTRY "trigger", "!traceoff");
+	write_file(EXIT "trigger", "!hist:keys=reason");
+}
+
+// "    kvik-123  [000] d.... 12.345678: kvm_entry: ..."
+static void print_first_entry(double begin_s)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *event = strstr(line, ": kvm_entry:");
+
+		if (!event)
+			continue;
+		*event = '\0';
+		event = strrchr(line, ' ');
+		printf("first_run_ms %.2f\n", (strtod(event ? event : "0", NULL) - begin_s) * 1e3);
+		break;
+	}
+	if (file)
+		fclose(file);
+}
+
+// "{ reason:  6 } hitcount:  123"
+static void print_reasons(void)
+{
+	FILE *file = fopen(EXIT "hist", "r");
+	char line[256];
+	long long count, total = 0;
+	int reason;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "{ reason: %d } hitcount: %lld", &reason, &count) != 2)
+			continue;
+		printf("user_exits_of_reason_%d %lld\n", reason, count);
+		total += count;
+	}
+	printf("user_exits %lld\n", total);
+	if (file)
+		fclose(file);
+}
+
+// --- the process ---
+
+static int count_threads(pid_t pid)
+{
+	char path[64];
+	struct dirent *entry;
+	int count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+// A mapping of at least a quarter of the guest's RAM is guest RAM.
+static long own_kib(pid_t pid, long ram_mib)
+{
+	long size_kib = 0, rss_kib, sum_kib = 0;
+	char path[64], line[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Size: %ld", &size_kib) == 1)
+			continue;
+		if (sscanf(line, "Rss: %ld", &rss_kib) == 1 && size_kib < ram_mib * 1024 / 4)
+			sum_kib += rss_kib;
+	}
+	if (file)
+		fclose(file);
+	return sum_kib;
+}
+
+static void report(const struct watch *watch)
+{
+	double time_s = now_s() - watch->begin_s;
+
+	if (watch->trace) {
+		print_first_entry(watch->begin_s);
+		print_reasons();
+		return;
+	}
+	printf("exits %lld\n", read_number(STATS "exits"));
+	printf("init_ms %.1f\n", time_s * 1e3);
+	printf("own_kib %ld\n", own_kib(watch->pid, watch->ram_mib));
+	printf("threads %d\n", count_threads(watch->pid));
+}
+
+static void take_line(struct watch *watch, const char *line)
+{
+	if (!watch->marked && strstr(line, watch->mark)) {
+		watch->marked = true;
+		report(watch);
+	}
+	if (line[0] == '@')
+		printf("%s\n", line + 1);
+}
+
+static void follow(struct watch *watch, FILE *output)
+{
+	char line[4096];
+
+	while (fgets(line, sizeof(line), output)) {
+		line[strcspn(line, "\r\n")] = '\0';
+		take_line(watch, line);
+	}
+}
+
+static FILE *start(struct watch *watch, char **command)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		err(1, "pipe");
+	watch->begin_s = now_s();
+	watch->pid = fork();
+	if (watch->pid < 0)
+		err(1, "fork");
+	if (watch->pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		execvp(command[0], command);
+		err(127, "%s", command[0]);
+	}
+	close(ends[1]);
+	return fdopen(ends[0], "r");
+}
+
+int main(int argc, char **argv)
+{
+	struct watch watch = { .trace = argc > 1 && strcmp(argv[1], "-t") == 0 };
+	int status = 1;
+	FILE *output;
+
+	argv += watch.trace;
+	argc -= watch.trace;
+	if (argc < 4)
+		errx(2, "usage: watch [-t] MIB MARK COMMAND...");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	watch.ram_mib = strtol(argv[1], NULL, 10);
+	watch.mark = argv[2];
+	if (watch.trace)
+		trace_start();
+	output = start(&watch, argv + 3);
+	follow(&watch, output);
+	if (watch.trace)
+		trace_stop();
+	waitpid(watch.pid, &status, 0);
+	return watch.marked ? 0 : 1;
+}

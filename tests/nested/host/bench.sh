@@ -1,0 +1,39 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Measures kvik and lkvm in turns; prints "figure MONITOR NAME VALUE". $rounds is how
+# often.
+# shellcheck disable=SC2154
+guest_mib=256
+dd if=/dev/zero of=/tmp/disk bs=1M count=64 2>/dev/null
+
+# measure MONITOR WATCH-OPTIONS KERNEL-PARAMETERS OPTION...
+measure() {
+	local monitor=$1 options=$2 params=$3
+	shift 3
+
+	case $monitor in
+	kvik)
+		set -- run --accel kvm --cpus 1 --mem "${guest_mib}M" --no-reboot \
+			--initrd /guest/initrd --params "quiet $params" "$@" /guest/kernel
+		;;
+	lkvm)
+		set -- run -c 1 -m "$guest_mib" --console serial -i /guest/initrd \
+			-p "console=ttyS0 panic=-1 quiet $params" "$@" -k /guest/kernel
+		;;
+	esac
+	# shellcheck disable=SC2086
+	timeout 300 watch $options "$guest_mib" BENCH-INIT "$monitor" "$@" </dev/null \
+		>/tmp/figures || echo "# $monitor $options $params: no guest came up"
+	sed "s/^/figure $monitor /" /tmp/figures
+}
+
+round=0
+while [ "$round" -lt "$rounds" ]; do
+	round=$((round + 1))
+	for monitor in kvik lkvm; do
+		measure "$monitor" "" ""
+		measure "$monitor" -t ""
+		measure "$monitor" "" "-- io" --disk /tmp/disk
+	done
+done

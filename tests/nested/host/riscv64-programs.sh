@@ -1,0 +1,19 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The bare programs of /programs: each must print on KVM what it prints elsewhere.
+# /programs/list has the lines of tests/guest/list.
+matches() {
+	tr -d '\r' </tmp/out | sed -n '/^=== begin/,/^=== end/p' >/tmp/transcript
+	cmp -s /tmp/transcript "/programs/$1.expected" && return
+	diff "/programs/$1.expected" /tmp/transcript | grep '^[-+]' | head -n 12 | sed 's/^/# /'
+	return 1
+}
+
+while read -r name harts seconds _; do
+	# shellcheck disable=SC2034 # run_kvik looks at it.
+	guest_timeout=$((10 * seconds))
+	run_kvik --cpus "$harts" --mem 128M "/programs/$name.elf"
+	ok "$name" matches "$name"
+done </programs/list
+done_testing
