@@ -18,6 +18,9 @@
 
 static void request(void *opaque, enum vcpu_exit what)
 {
+	struct machine_fixture *f = opaque;
+
+	f->power_requests |= 1U << what;
 }
 
 static void init_vcpus(struct machine_fixture *f)
@@ -45,6 +48,7 @@ struct machine_fixture *machine_fixture_make(const struct machine_ops *ops,
 	init_vcpus(f);
 	memory_init(&f->memory);
 	bus_init(&f->mmio);
+	bus_init(&f->pio);
 	assert_int_equal(loop_init(&f->loop), 0);
 	f->machine = (struct machine){
 		.ops = ops,
@@ -52,11 +56,12 @@ struct machine_fixture *machine_fixture_make(const struct machine_ops *ops,
 		.kernel = &f->kernel,
 		.memory = &f->memory,
 		.mmio = &f->mmio,
+		.pio = &f->pio,
 		.accel = &f->accel,
 		.vcpus = &f->vcpus,
 		.devices = &f->devices,
 		.loop = &f->loop,
-		.power = { .request = request },
+		.power = { .request = request, .opaque = f },
 	};
 	assert_int_equal(ops->probe(&f->config, accel), 0);
 	assert_int_equal(ops->layout(&f->machine), 0);
@@ -70,6 +75,7 @@ void machine_fixture_free(struct machine_fixture *f)
 	device_list_free(&f->devices);
 	f->machine.ops->free(&f->machine);
 	loop_exit(&f->loop);
+	bus_exit(&f->pio);
 	bus_exit(&f->mmio);
 	memory_exit(&f->memory);
 	image_close(&f->kernel);

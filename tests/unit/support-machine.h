@@ -20,6 +20,8 @@ struct machine_fixture {
 	struct image kernel;
 	struct memory memory;
 	struct bus mmio;
+	struct bus pio;
+	unsigned power_requests; // bit n: enum vcpu_exit n was asked for
 	struct accel accel;
 	struct vcpu_set vcpus;
 	struct device_list devices;
