@@ -221,14 +221,14 @@ static uint64_t to_ns(struct timespec time)
 	return (uint64_t)time.tv_sec * NSEC_PER_SEC + (uint64_t)time.tv_nsec;
 }
 
+static bool is_pending(const struct cmos *cmos)
+{
+	return cmos->ram[REG_C] & cmos->ram[REG_B] & B_INTERRUPTS;
+}
+
 static void update_irq(struct cmos *cmos)
 {
-	bool high = cmos->ram[REG_C] & cmos->ram[REG_B] & B_INTERRUPTS;
-
-	cmos->ram[REG_C] &= ~C_INTERRUPT;
-	if (high)
-		cmos->ram[REG_C] |= C_INTERRUPT;
-	irq_set(&cmos->dev.irq, high);
+	irq_set(&cmos->dev.irq, is_pending(cmos));
 }
 
 // Raises the flags of what has come to pass since this was last called.
@@ -246,7 +246,6 @@ static void update_flags(struct cmos *cmos)
 		if (alarm_passed(cmos, seen.tv_sec, now.tv_sec))
 			*flags |= B_ALARM;
 	}
-	update_irq(cmos);
 }
 
 // -- loop thread --
@@ -258,7 +257,7 @@ static uint64_t next_event_ns(const struct cmos *cmos)
 	uint64_t now = to_ns(cmos->seen), period = period_ns(cmos);
 	uint8_t enabled = cmos->ram[REG_B];
 
-	if (cmos->ram[REG_C] & C_INTERRUPT)
+	if (is_pending(cmos))
 		return 0;
 	if (enabled & B_PERIODIC && period)
 		return period - now % period;
@@ -273,6 +272,7 @@ static void check(struct cmos *cmos)
 
 	pthread_mutex_lock(&cmos->dev.lock);
 	update_flags(cmos);
+	update_irq(cmos);
 	delay_ns = next_event_ns(cmos);
 	pthread_mutex_unlock(&cmos->dev.lock);
 	if (delay_ns)
@@ -305,7 +305,7 @@ static uint8_t read_c(struct cmos *cmos)
 	uint8_t flags;
 
 	update_flags(cmos);
-	flags = cmos->ram[REG_C];
+	flags = cmos->ram[REG_C] | (is_pending(cmos) ? C_INTERRUPT : 0);
 	cmos->ram[REG_C] = 0;
 	update_irq(cmos);
 	if (cmos->ram[REG_B] & B_INTERRUPTS)
@@ -359,7 +359,6 @@ static void write_b(struct cmos *cmos, uint8_t value)
 	cmos->ram[REG_B] = value & B_SET ? value & ~B_UPDATE : value;
 	if (old & ~value & B_SET)
 		set_clock(cmos);
-	update_irq(cmos);
 }
 
 static void write_data(struct cmos *cmos, uint8_t value)
@@ -375,6 +374,7 @@ static void write_data(struct cmos *cmos, uint8_t value)
 		cmos->ram[REG_A] = value & ~A_UPDATE_IN_PROGRESS;
 	else if (cmos->index != REG_C && cmos->index != REG_D)
 		cmos->ram[cmos->index] = value;
+	update_irq(cmos);
 	if (cmos->index <= REG_B)
 		loop_post(cmos->loop, &cmos->rearm);
 }
