@@ -78,11 +78,16 @@ unsigned aia_sources_max(const struct aia *aia)
 
 int aia_start(struct aia *aia, unsigned sources)
 {
+	int err;
+
 	if (aia->config.sources)
 		return 0;
 	aia->config.sources = sources;
 	aia->config.ids = MIN((unsigned)align_up(sources + OTHER_IDS + 1, 64) - 1, aia->ids_max);
-	return ops_of(aia)->create(aia->accel, &aia->config);
+	err = ops_of(aia)->create(aia->accel, &aia->config);
+	if (err)
+		aia->config.sources = 0;
+	return err;
 }
 
 void aia_free(struct aia *aia)

@@ -44,6 +44,14 @@ static bool is_irqchip(const char *wanted, const char *name)
 	return wanted && strcmp(wanted, name) == 0;
 }
 
+static int no_aia(const char *accel)
+{
+	return fail_msg(ENOTSUP,
+			"--irqchip aia: accelerator %s has none here; it takes KVM on a host with "
+			"an AIA; use --irqchip plic",
+			accel);
+}
+
 // What only some accelerators, or some machines, can do.
 static int check_options(const struct vm_config *config, const struct accel_ops *accel)
 {
@@ -55,6 +63,8 @@ static int check_options(const struct vm_config *config, const struct accel_ops 
 				"--irqchip %s: a riscv64 machine has none of that name; use auto, "
 				"plic or aia",
 				irqchip);
+	if (is_irqchip(irqchip, "aia") && !accel->riscv->aia)
+		return no_aia(accel->name);
 	if (!accel->riscv->configurable &&
 	    (config->disabled_isa.count || config->disabled_sbi.count || config->mvendorid ||
 	     config->marchid || config->mimpid))
@@ -140,10 +150,7 @@ static int init_irqchip(struct machine *machine)
 		return init_plic(machine);
 	if (has_aia(machine))
 		return init_aia(machine);
-	return fail_msg(ENOTSUP,
-			"--irqchip aia: the accelerator %s has no AIA here, which takes a host "
-			"with one; use --irqchip plic",
-			machine->accel->ops->name);
+	return no_aia(machine->accel->ops->name);
 }
 
 static struct irq_line line(const struct machine *machine, unsigned number)
