@@ -116,7 +116,7 @@ unsigned x86_line_gsi(unsigned number)
 
 static uint32_t level_gsis(void)
 {
-	uint32_t mask = 0;
+	uint32_t mask = 1U << X86_GSI_SERIAL_ODD | 1U << X86_GSI_SERIAL_EVEN;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(virtio_gsis); i++)
 		mask |= 1U << virtio_gsis[i];
