@@ -54,6 +54,15 @@ for value in sv39 sv48 sv57; do
 	good --satp-mode $value
 done
 
+for value in x -1 '' 1x 0x 18446744073709551616; do
+	bad --kaslr-seed "$value" 'is not a number of 64 bits'
+done
+good --kaslr-seed 0x123456789abcdef0
+
+for value in 0 2049 -1 x ''; do
+	bad --sve-max-vl "$value" 'a multiple of 128 bits, up to 2048'
+done
+
 for value in '' . .hidden a/b ../x 'a b' $'a\nb' "$(printf 'a%.0s' {1..65})" 'ä'; do
 	refused "--name $(printf %q "${value:0:20}") is refused" \
 		'is not a name; use 1 to 64 letters' run "$kernel" --name "$value"

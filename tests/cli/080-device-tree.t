@@ -58,6 +58,8 @@ unlike "--nodefaults alone leaves none" "$tree" 'console='
 head -c 5000 /dev/zero >"$work/initrd"
 tree -i "$work/initrd"
 like "an initrd is announced" "$tree" 'linux,initrd-start'
+tree --kaslr-seed 0x1122334455667788
+like "the seed is the one that was given" "$tree" 'kaslr-seed = <0x11223344 0x55667788>'
 tree -c 64 -m 512
 is "64 CPUs" "$(nodes '^\s*cpu@')" 64
 

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,6 +171,26 @@ void tree_assert_cells(const void *fdt, const char *path, const char *name, cons
 void tree_assert_no(const void *fdt, const char *path, const char *name)
 {
 	assert_null(fdt_getprop(fdt, tree_node(fdt, path), name, NULL));
+}
+
+// A warning fails as an error does: both are said.
+void tree_assert_sound(const void *fdt)
+{
+	char path[] = "/tmp/kvik-test-tree-XXXXXX", command[128], said[256] = "";
+	int fd = mkstemp(path);
+	FILE *dtc;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, fdt, fdt_totalsize(fdt)), fdt_totalsize(fdt));
+	close(fd);
+	snprintf(command, sizeof(command),
+		 "! command -v dtc >/dev/null || dtc -I dtb -O dtb -o /dev/null %s 2>&1", path);
+	dtc = popen(command, "r");
+	assert_non_null(dtc);
+	if (fgets(said, sizeof(said), dtc))
+		fail_msg("dtc: %s", said);
+	assert_int_equal(pclose(dtc), 0);
+	unlink(path);
 }
 
 void assert_apart(uint64_t base, uint64_t size, uint64_t other, uint64_t other_size)

@@ -652,6 +652,25 @@ static void test_tree_of_an_its(void **state)
 	machine_fixture_free(f);
 }
 
+static void test_dtc_takes_each_tree(void **state)
+{
+	static const char *const names[] = { "gicv3", "gicv3-its", "gicv2", "user" };
+	struct vm_config config = plain;
+
+	fake.has_pmu = true;
+	config.cpus = 3;
+	config.initrd_path = machine_fixture_write_initrd(6);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		struct machine_fixture *f;
+
+		config.irqchip = names[i];
+		f = make_loaded(&config);
+		tree_assert_sound(tree(f));
+		machine_fixture_free(f);
+	}
+	unlink(config.initrd_path);
+}
+
 static void test_tree_with_another_console(void **state)
 {
 	struct vm_config config = plain;
@@ -707,6 +726,7 @@ int main(void)
 		TEST(test_tree_of_a_machine),
 		TEST(test_tree_of_a_gicv2),
 		TEST(test_tree_of_an_its),
+		TEST(test_dtc_takes_each_tree),
 		TEST(test_tree_with_another_console),
 		TEST(test_tree_of_the_largest_machine),
 	};
