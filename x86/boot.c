@@ -36,12 +36,15 @@ static int add_range(struct x86_boot *boot, uint64_t begin, uint64_t end, uint32
 // The lowest MiB is laid out as in a PC: the kernels look at it so.
 static int add_lowest(struct x86_boot *boot, uint64_t ram_end)
 {
+	uint64_t acpi_end = X86_ACPI_GPA + X86_ACPI_BYTES;
 	int rc = add_range(boot, 0, MIN(ram_end, X86_LOW_RAM_END), X86_RANGE_RAM);
 
 	if (!rc)
 		rc = add_range(boot, X86_LOW_RAM_END, VGA_GPA, X86_RANGE_RESERVED);
 	if (!rc)
-		rc = add_range(boot, X86_ACPI_GPA, X86_ACPI_GPA + X86_ACPI_BYTES, X86_RANGE_ACPI);
+		rc = add_range(boot, X86_ACPI_GPA, acpi_end, X86_RANGE_ACPI);
+	if (!rc) // the reset vector
+		rc = add_range(boot, acpi_end, X86_KERNEL_GPA, X86_RANGE_RESERVED);
 	return rc ? rc : add_range(boot, X86_KERNEL_GPA, ram_end, X86_RANGE_RAM);
 }
 

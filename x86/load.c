@@ -90,12 +90,12 @@ static int load_acpi(struct machine *machine)
 		.serial_console = machine->config->console == CONSOLE_SERIAL,
 		.devices = machine->devices,
 	};
-	size_t used_bytes, room_bytes = X86_RESET_VECTOR_GPA - X86_ACPI_GPA;
-	uint8_t *area = memory_ptr(machine->memory, X86_ACPI_GPA, room_bytes);
+	size_t used_bytes;
+	uint8_t *area = memory_ptr(machine->memory, X86_ACPI_GPA, X86_ACPI_BYTES);
 
 	if (!area)
 		return -EFAULT; // RAM_MIN_BYTES is more
-	return x86_acpi_build(&acpi, X86_ACPI_GPA, area, room_bytes, &used_bytes);
+	return x86_acpi_build(&acpi, X86_ACPI_GPA, area, X86_ACPI_BYTES, &used_bytes);
 }
 
 static int load_description(struct machine *machine, struct x86_boot *boot)

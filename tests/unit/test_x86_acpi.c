@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #define GPA X86_ACPI_GPA
-#define ROOM (X86_RESET_VECTOR_GPA - X86_ACPI_GPA)
+#define ROOM X86_ACPI_BYTES
 
 static uint8_t area[ROOM + 1];
 static size_t used;
