@@ -351,6 +351,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_CALL, 'm', "mem", "N[BKMGTP]",
 		  "Memory in MiB (default: 64 for each vCPU, plus 192)", &config->memory_bytes,
 		  parse_memory },
+		{ OPTION_STRING, 0, "hugetlbfs", "PATH",
+		  "Take the memory's pages from this hugetlbfs", &config->hugetlbfs },
 		{ OPTION_CALL, 0, "accel", "KIND", "Accelerator: auto, kvm or soft (default: auto)",
 		  &config->accel, parse_accel },
 		{ OPTION_STRING, 0, "dev", "PATH", "Device of KVM (default: /dev/kvm)",

@@ -241,6 +241,7 @@ static int begin_machine(struct vm *vm)
 	vm->machine.term = vm->term;
 	vm->machine.power = (struct power_sink){ .request = vm_request, .opaque = vm };
 	memory_init(&vm->memory);
+	vm->memory.hugetlbfs = vm->config->hugetlbfs;
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 struct memory_bank {
 	uint64_t base_gpa;
 	uint64_t size_bytes;
-	uint8_t *host; // 2 MiB-congruent with base_gpa, so huge pages line up
+	uint8_t *host; // congruent with base_gpa modulo a huge page, so that these line up
 	void *mapping; // what to unmap: guard pages included
 	uint64_t mapping_bytes;
 };
@@ -25,6 +25,9 @@ struct memory_bank {
 struct memory {
 	struct memory_bank banks[MEMORY_MAX_BANKS];
 	unsigned bank_count;
+	// A directory of a hugetlbfs: banks take its pages. NULL: ordinary memory. Set
+	// before the first bank.
+	const char *hugetlbfs;
 	// Told after the host (a device, a loader) wrote [gpa, gpa + len). NULL unless
 	// the accelerator keeps translated code that such a write makes stale.
 	// Any thread. Set by the accelerator's vm_init.

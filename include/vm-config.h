@@ -30,6 +30,7 @@ struct vm_config {
 	const char *params;        // kernel command line from -p; NULL: none
 	const char *dump_dtb_path; // NULL: none
 	uint64_t memory_bytes;
+	const char *hugetlbfs; // directory of a hugetlbfs, for the guest's RAM; NULL: none
 	unsigned cpus;
 	enum accel_kind accel;
 	const char *kvm_path; // NULL: /dev/kvm
