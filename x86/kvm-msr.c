@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "kvm-host.h"
@@ -52,28 +51,35 @@ static const struct {
 	{ 0xc0000104, 1ULL << 32 }, // TSC_RATIO: 1
 };
 
-// KVM_SET_MSRS stops at one that it refuses, and says how many it has set.
+// Sets those from @first on. KVM stops at one that it refuses, and says how many it has
+// set.
+static int set_from(const struct vcpu *vcpu, struct kvm_msrs *set, unsigned first)
+{
+	int done;
+
+	set->nmsrs = 0;
+	for (unsigned i = first; i < ARRAY_SIZE(msrs); i++)
+		set->entries[set->nmsrs++] = (struct kvm_msr_entry){
+			.index = msrs[i].index,
+			.data = msrs[i].value,
+		};
+	done = ioctl(kvm_vcpu(vcpu)->fd, KVM_SET_MSRS, set);
+	return done < 0 ? fail(errno, "KVM: set the MSRs of vCPU %u", vcpu->index) : done;
+}
+
 int x86_msr_reset(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[ARRAY_SIZE(msrs)];
-	} set = { 0 };
+	struct kvm_msrs *set;
 	unsigned next = 0;
+	int done = 0;
 
-	while (next < ARRAY_SIZE(msrs)) {
-		int done;
-
-		set.head.nmsrs = 0;
-		for (unsigned i = next; i < ARRAY_SIZE(msrs); i++)
-			set.entries[set.head.nmsrs++] = (struct kvm_msr_entry){
-				.index = msrs[i].index,
-				.data = msrs[i].value,
-			};
-		done = ioctl(kvm_vcpu(vcpu)->fd, KVM_SET_MSRS, &set);
-		if (done < 0)
-			return fail(errno, "vCPU %u: set its MSRs", vcpu->index);
+	set = calloc(1, sizeof(*set) + ARRAY_SIZE(msrs) * sizeof(set->entries[0]));
+	if (!set)
+		return fail(ENOMEM, "KVM: MSRs of vCPU %u", vcpu->index);
+	while (next < ARRAY_SIZE(msrs) && done >= 0) {
+		done = set_from(vcpu, set, next);
 		next += (unsigned)done + 1;
 	}
-	return 0;
+	free(set);
+	return MIN(done, 0);
 }
