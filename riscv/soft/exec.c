@@ -12,7 +12,7 @@ enum vcpu_exit exec_run(struct hart *h)
 	while (s) {
 		slot_t w = slot_load(s);
 
-		s = h->handlers[handler_index(h, w)](h, s, w);
+		s = h->handlers[slot_op(w)](h, s, w);
 	}
 #else
 	(void)s;

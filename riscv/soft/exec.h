@@ -28,8 +28,8 @@
 #endif
 #endif
 
-// The handlers by number, and those that count instructions first. A hart has a copy
-// of both, one behind the other (hart->handlers). See exec-table.c.
+// The handlers by number; a hart dispatches by its own copy (hart->handlers), or by
+// one that counts instructions first. See exec-table.c.
 extern handler_fn *const exec_handlers[OP_COUNT];
 extern handler_fn *const exec_counting_handlers[OP_COUNT];
 
@@ -56,12 +56,6 @@ static ALWAYS_INLINE unsigned slot_op(slot_t w)
 // it twice.
 #define KEEP_IN_REGISTER(s) __asm__("" : "+r"(s))
 
-// Which entry of hart->handlers serves @w.
-static ALWAYS_INLINE unsigned handler_index(const struct hart *h, slot_t w)
-{
-	return slot_op(w) + h->handlers_base;
-}
-
 // Goes on at slot @p. A handler first compares what comes next with what most often
 // does (guess.h): a host predicts many thousands of conditional branches, but hardly
 // more than a thousand indirect ones, which a walk through the guest's kernel exceeds.
@@ -71,25 +65,23 @@ static ALWAYS_INLINE unsigned handler_index(const struct hart *h, slot_t w)
 #define DISPATCH(p) return (p)
 #define DISPATCH_ANY(p) return (p)
 #else
-#define GUESS(first, second)                               \
-	if (self == OP_##first && index_ == (OP_##second)) \
+#define GUESS(first, second)                                                           \
+	if (self == OP_##first && slot_op(w) == (OP_##second) && likely(!h->counting)) \
 		return op_##second(h, s, w);
-#define DISPATCH(p)                                  \
-	do {                                         \
-		unsigned index_;                     \
-		s = (p);                             \
-		KEEP_IN_REGISTER(s);                 \
-		w = slot_load(s);                    \
-		index_ = handler_index(h, w);        \
-		LIKELY_PAIRS(GUESS)                  \
-		return h->handlers[index_](h, s, w); \
+#define DISPATCH(p)                                      \
+	do {                                             \
+		s = (p);                                 \
+		KEEP_IN_REGISTER(s);                     \
+		w = slot_load(s);                        \
+		LIKELY_PAIRS(GUESS)                      \
+		return h->handlers[slot_op(w)](h, s, w); \
 	} while (0)
-#define DISPATCH_ANY(p)                                           \
-	do {                                                      \
-		s = (p);                                          \
-		KEEP_IN_REGISTER(s);                              \
-		w = slot_load(s);                                 \
-		return h->handlers[handler_index(h, w)](h, s, w); \
+#define DISPATCH_ANY(p)                                  \
+	do {                                             \
+		s = (p);                                 \
+		KEEP_IN_REGISTER(s);                     \
+		w = slot_load(s);                        \
+		return h->handlers[slot_op(w)](h, s, w); \
 	} while (0)
 #endif
 

@@ -27,7 +27,7 @@ void hart_select_fp(struct hart *h)
 void hart_count_instructions(struct hart *h, bool on)
 {
 	h->counting = on;
-	h->handlers_base = on ? OP_COUNT : 0;
+	memcpy(h->handlers, on ? exec_counting_handlers : exec_handlers, sizeof(h->handlers));
 }
 
 void hart_trap(struct hart *h, uint64_t pc, uint64_t cause, uint64_t tval)

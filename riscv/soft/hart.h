@@ -153,11 +153,11 @@ struct hart {
 	const struct tlb_entry *write_tlb;
 	const struct tlb_entry *fetch_tlb;
 	unsigned fp_gate; // FP_GATE_* bits: what keeps FP instructions off the fast path
-	unsigned handlers_base; // 0, or OP_COUNT while instret counts
+	bool counting;    // instret counts: from its first read on (csr.c)
 	uint64_t f[32];
-	handler_fn *handlers[2 * OP_COUNT]; // by operation: exec_handlers, the counting ones
-	uint64_t pc;                        // valid when not executing; else see pc_of()
-	uint64_t resv_va;                   // LR's reservation; odd: none
+	handler_fn *handlers[OP_COUNT]; // by operation: exec_handlers, or the counting ones
+	uint64_t pc;                    // valid when not executing; else see pc_of()
+	uint64_t resv_va;               // LR's reservation; odd: none
 	uint64_t resv_value;
 
 	// Supervisor CSRs.
@@ -170,9 +170,7 @@ struct hart {
 	uint32_t sie;
 	_Atomic uint32_t sip; // any thread
 
-	// instret counts from its first read on (see csr.c).
-	uint64_t instret;
-	bool counting;
+	uint64_t instret; // valid while counting
 
 	// A trap on its way from a helper to raise_trap().
 	int trap_cause;

@@ -69,8 +69,6 @@ static int soft_vcpu_init(struct vcpu *vcpu)
 	h->index = vcpu->index;
 	h->parked = true;
 	h->state = RISCV_HART_STOPPED;
-	memcpy(h->handlers, exec_handlers, sizeof(exec_handlers));
-	memcpy(h->handlers + OP_COUNT, exec_counting_handlers, sizeof(exec_counting_handlers));
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->wake, NULL);
 	pthread_cond_init(&h->fence_done, NULL);
