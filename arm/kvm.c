@@ -268,8 +268,9 @@ static void tell_device_irqs(struct vcpu *vcpu, uint64_t levels)
 }
 
 // KVM leaves the guest whenever a level differs from the one shown here, and takes what
-// stands here for known, so it is only read (api.rst, KVM_CAP_ARM_USER_IRQ).
-void kvm_arch_before_run(struct vcpu *vcpu)
+// stands here for known, so it is only read (api.rst, KVM_CAP_ARM_USER_IRQ). A guest that
+// has just masked its timer may be here for a look into the GIC.
+void kvm_arch_after_run(struct vcpu *vcpu)
 {
 	if (kvm_arm_vm(vcpu->accel)->sink.set_ppi)
 		tell_device_irqs(vcpu, kvm_vcpu(vcpu)->run->s.regs.device_irq_level);

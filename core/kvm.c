@@ -241,15 +241,17 @@ static enum vcpu_exit run_guest(struct vcpu *vcpu)
 	enum vcpu_exit exit;
 
 	do {
-		kvm_arch_before_run(vcpu);
-		if (ioctl(kvcpu->fd, KVM_RUN, NULL) == 0)
+		int error = ioctl(kvcpu->fd, KVM_RUN, NULL) == 0 ? 0 : errno;
+
+		kvm_arch_after_run(vcpu);
+		if (!error)
 			exit = kvm_handle_exit(vcpu);
-		else if (errno == EINTR)
+		else if (error == EINTR)
 			return VCPU_EXIT_KICKED;
-		else if (errno == EAGAIN) // a vCPU that waited to be started has been
+		else if (error == EAGAIN) // a vCPU that waited to be started has been
 			exit = VCPU_EXIT_KICKED;
 		else
-			return run_failed(vcpu, errno);
+			return run_failed(vcpu, error);
 	} while (exit == VCPU_EXIT_KICKED);
 	return exit;
 }

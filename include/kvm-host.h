@@ -100,8 +100,9 @@ void kvm_arch_vcpu_exit(struct vcpu *vcpu);
 // *handled, false before, says whether this was an exit of the architecture's own: if
 // not, core/kvm-exit.c takes it.
 enum vcpu_exit kvm_arch_handle_exit(struct vcpu *vcpu, bool *handled);
-// vCPU thread, before each KVM_RUN: what must be looked at while outside the guest.
-void kvm_arch_before_run(struct vcpu *vcpu);
+// vCPU thread, after each KVM_RUN and before what it returned for is handled: takes note
+// of what the kernel has changed (a timer's line) that an access must find changed.
+void kvm_arch_after_run(struct vcpu *vcpu);
 // Registers and what the vCPU was about to execute, for a report; as accel_ops.dump.
 size_t kvm_arch_dump(struct vcpu *vcpu, char *text, size_t size);
 

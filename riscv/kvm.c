@@ -93,7 +93,7 @@ void kvm_arch_vcpu_exit(struct vcpu *vcpu)
 
 // -- exits --
 
-void kvm_arch_before_run(struct vcpu *vcpu)
+void kvm_arch_after_run(struct vcpu *vcpu)
 {
 }
 

@@ -171,7 +171,7 @@ enum vcpu_exit kvm_arch_handle_exit(struct vcpu *vcpu, bool *handled)
 	return VCPU_EXIT_KICKED;
 }
 
-void kvm_arch_before_run(struct vcpu *vcpu)
+void kvm_arch_after_run(struct vcpu *vcpu)
 {
 }
 

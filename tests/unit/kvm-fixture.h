@@ -62,7 +62,7 @@ static struct {
 	int arch_vm_error, arch_vcpu_error;
 	enum vcpu_exit arch_exit;
 	bool arch_handles;
-	unsigned arch_asked, arch_vm_exits, arch_vcpu_exits, before_runs;
+	unsigned arch_asked, arch_vm_exits, arch_vcpu_exits, after_runs;
 } kvm;
 
 static void kvm_reset(void)
@@ -217,9 +217,9 @@ enum vcpu_exit kvm_arch_handle_exit(struct vcpu *vcpu, bool *handled)
 	return kvm.arch_exit;
 }
 
-void kvm_arch_before_run(struct vcpu *vcpu)
+void kvm_arch_after_run(struct vcpu *vcpu)
 {
-	kvm.before_runs++;
+	kvm.after_runs++;
 }
 
 size_t kvm_arch_dump(struct vcpu *vcpu, char *text, size_t size)
@@ -255,6 +255,7 @@ struct kvm_rig {
 	struct device dev, port;
 	uint64_t written[8], read_offset;
 	unsigned writes, reads, width;
+	bool seen_before_write;
 	struct accel accel;
 	struct vcpu_set set;
 	FILE *messages;
@@ -274,6 +275,8 @@ static void rig_write(struct kvm_rig *rig, uint64_t value, unsigned size)
 	if (rig->writes < 8)
 		rig->written[rig->writes] = value;
 	rig->writes++;
+	// The architecture has seen how the guest was left before a device does.
+	rig->seen_before_write = kvm.after_runs == kvm.runs;
 }
 
 static uint64_t dev_read(struct io_region *region, uint64_t offset, unsigned size)

@@ -215,7 +215,8 @@ static void test_runs_until_something_is_to_be_told(void **state)
 	rig_start(&rig);
 	assert_int_equal(run_script(&rig, script, ARRAY_SIZE(script)), VCPU_EXIT_SHUTDOWN);
 	assert_int_equal(rig.writes, 2);
-	assert_int_equal(kvm.before_runs, 4);
+	assert_int_equal(kvm.after_runs, 4);
+	assert_true(rig.seen_before_write);
 	// The exit was finished in the kernel, without entering the guest.
 	assert_int_equal(kvm.runs, 5);
 	assert_int_equal(kvm.immediate_exits, 1);
