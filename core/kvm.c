@@ -225,12 +225,16 @@ static void let_kicks_in(bool in)
 
 static enum vcpu_exit run_failed(struct vcpu *vcpu, int error)
 {
+	const char *hint = "the host's kernel log may say more";
+
 	if (error == EFAULT || error == EHWPOISON)
-		err("vCPU %u: KVM_RUN: %s; the host cannot give the guest a page of its memory: "
-		    "is it out of (huge) pages, or is its memory broken?",
-		    vcpu->index, error == EFAULT ? "bad address" : "broken memory");
-	else
-		fail(error, "vCPU %u: KVM_RUN", vcpu->index);
+		hint = "the host cannot give the guest a page of its memory: is it out of (huge) "
+		       "pages, or is its memory broken?";
+	else if (error == EOPNOTSUPP)
+		hint = "the guest does what KVM cannot emulate: it runs where there is no RAM, or "
+		       "accesses a device by an instruction that is not a plain load or store";
+	errno = error;
+	err("vCPU %u: KVM_RUN: %m; %s", vcpu->index, hint);
 	return VCPU_EXIT_FAILED;
 }
 

@@ -231,7 +231,8 @@ static void test_run_fails(void **state)
 		const char *said;
 	} cases[] = {
 		{ EFAULT, "cannot give the guest a page" },
-		{ EHWPOISON, "broken memory" },
+		{ EHWPOISON, "is its memory broken?" },
+		{ EOPNOTSUPP, "it runs where there is no RAM" },
 		{ ENOEXEC, "vCPU 0: KVM_RUN: Exec format error" },
 	};
 
