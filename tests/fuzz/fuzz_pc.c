@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Fuzzes what an x86-64 guest reaches besides virtio: the ports of a PC, and interrupt
+// lines that devices share.
+//
+// The input is a script of 12-byte steps.
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../x86/x86-machine.h"
+#include "bus.h"
+#include "loop.h"
+#include "memory.h"
+#include "term.h"
+#include "vm-config.h"
+
+#define RAM_BYTES (16 * MIB)
+#define MAX_STEPS 1000
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// -- a terminal that takes as much as the script says --
+
+struct term {
+	struct term_frontend frontend;
+	size_t room;
+};
+
+void term_connect(struct term *term, const struct term_frontend *frontend)
+{
+	term->frontend = *frontend;
+}
+
+size_t term_write(struct term *term, const uint8_t *data, size_t len)
+{
+	len = MIN(len, term->room);
+	term->room -= len;
+	return len;
+}
+
+void term_input_ready(struct term *term)
+{
+}
+
+// -- an accelerator that checks what reaches it --
+
+struct rig {
+	struct vm_config config;
+	struct term term;
+	struct memory memory;
+	struct bus mmio;
+	struct bus pio;
+	struct accel accel;
+	struct vcpu vcpu;
+	struct vcpu_set set;
+	struct device_list devices;
+	struct loop loop;
+	struct machine machine;
+	bool levels[X86_GSI_COUNT];
+	bool lines[X86_LINE_COUNT];
+};
+
+static int reset_vcpu(struct vcpu *vcpu, const struct x86_entry *entry)
+{
+	return 0;
+}
+
+static int reset_irqchip(struct accel *accel, uint32_t level_gsis)
+{
+	return 0;
+}
+
+static void set_gsi(struct accel *accel, unsigned gsi, bool high)
+{
+	struct rig *rig = container_of(accel, struct rig, accel);
+
+	if (gsi >= X86_GSI_COUNT || rig->levels[gsi] == high)
+		abort();
+	rig->levels[gsi] = high;
+}
+
+static const struct x86_accel_ops x86_ops = {
+	.reset_vcpu = reset_vcpu,
+	.reset_irqchip = reset_irqchip,
+	.set_gsi = set_gsi,
+};
+static const struct accel_ops accel_ops = { .name = "fuzz", .x86 = &x86_ops };
+
+// -- the machine around it --
+
+static void request_power(void *opaque, enum vcpu_exit what)
+{
+	if (what != VCPU_EXIT_SHUTDOWN && what != VCPU_EXIT_RESET)
+		abort();
+}
+
+static void init_rig(struct rig *rig)
+{
+	rig->config = (struct vm_config){ .memory_bytes = RAM_BYTES, .cpus = 1 };
+	rig->accel.ops = &accel_ops;
+	rig->set = (struct vcpu_set){ .vcpus = &rig->vcpu, .count = 1, .accel = &rig->accel };
+	memory_init(&rig->memory);
+	bus_init(&rig->mmio);
+	bus_init(&rig->pio);
+	if (loop_init(&rig->loop))
+		abort();
+	rig->machine = (struct machine){
+		.ops = &x86_machine,
+		.config = &rig->config,
+		.memory = &rig->memory,
+		.mmio = &rig->mmio,
+		.pio = &rig->pio,
+		.accel = &rig->accel,
+		.vcpus = &rig->set,
+		.devices = &rig->devices,
+		.loop = &rig->loop,
+		.term = &rig->term,
+		.power = { .request = request_power },
+	};
+	if (x86_machine.layout(&rig->machine) || x86_machine.init_irqchip(&rig->machine) ||
+	    x86_machine.add_platform_devices(&rig->machine))
+		abort();
+}
+
+static void exit_rig(struct rig *rig)
+{
+	device_list_free(&rig->devices);
+	x86_machine.free(&rig->machine);
+	loop_exit(&rig->loop);
+	bus_exit(&rig->pio);
+	bus_exit(&rig->mmio);
+	memory_exit(&rig->memory);
+}
+
+// -- the script --
+
+struct step {
+	uint8_t op;
+	uint8_t choice;
+	uint16_t offset;
+	uint64_t value;
+} __attribute__((packed));
+
+static void access_port(struct rig *rig, const struct step *step)
+{
+	static const uint16_t ports[] = { 0x60, 0x64, 0x70, 0x71, 0x3f8, 0x3fa, 0x600, 0xcf9 };
+	uint64_t port = ports[step->choice % ARRAY_SIZE(ports)] + step->offset % 4;
+	unsigned size = 1U << (step->op >> 6);
+	uint64_t data = step->value;
+	int rc;
+
+	if (step->op & 8)
+		size = 1; // what they all take
+	rc = step->op & 1 ? bus_write(&rig->pio, port, &data, size) :
+			    bus_read(&rig->pio, port, &data, size);
+	if (rc && rc != -ENXIO)
+		abort();
+}
+
+// The clock alone: a register of it, whatever was selected before.
+static void access_clock(struct rig *rig, const struct step *step)
+{
+	uint8_t index = step->offset, data = step->value;
+
+	if (bus_write(&rig->pio, X86_RTC_PORT, &index, 1))
+		abort();
+	if (step->choice & 1 ? bus_write(&rig->pio, X86_RTC_PORT + 1, &data, 1) :
+			       bus_read(&rig->pio, X86_RTC_PORT + 1, &data, 1))
+		abort();
+}
+
+static void drive_line(struct rig *rig, const struct step *step)
+{
+	unsigned number = X86_LINE_VIRTIO + step->offset % X86_VIRTIO_SLOTS;
+	struct irq_line line = { rig->machine.irqchip, number };
+	bool high = step->choice & 1, any = false;
+
+	irq_set(&line, high);
+	rig->lines[number] = high;
+	for (unsigned i = X86_LINE_VIRTIO; i < X86_LINE_COUNT; i++)
+		any |= rig->lines[i] && x86_line_gsi(i) == x86_line_gsi(number);
+	if (rig->levels[x86_line_gsi(number)] != any)
+		abort();
+}
+
+static void use_terminal(struct rig *rig, const struct step *step)
+{
+	if (step->choice & 1) {
+		rig->term.frontend.input(rig->term.frontend.opaque, (const uint8_t *)&step->value,
+					 step->offset % 9);
+		return;
+	}
+	rig->term.room = step->offset % 64;
+	rig->term.frontend.output_ready(rig->term.frontend.opaque);
+}
+
+static void run_step(struct rig *rig, const struct step *step)
+{
+	switch (step->op % 8) {
+	default: // half of all steps
+		access_port(rig, step);
+		break;
+	case 4:
+		drive_line(rig, step);
+		break;
+	case 5:
+		access_clock(rig, step);
+		break;
+	case 6:
+		use_terminal(rig, step);
+		break;
+	case 7:
+		loop_stop(&rig->loop);
+		loop_run(&rig->loop);
+		if (step->choice == 0xff)
+			device_list_reset(&rig->devices);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rig rig = { 0 };
+	struct step step;
+
+	init_rig(&rig);
+	for (unsigned i = 0; i < MAX_STEPS && size >= sizeof(step); i++) {
+		memcpy(&step, data, sizeof(step));
+		run_step(&rig, &step);
+		data += sizeof(step);
+		size -= sizeof(step);
+	}
+	exit_rig(&rig);
+	return 0;
+}
