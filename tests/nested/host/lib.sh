@@ -68,16 +68,23 @@ guest() {
 
 	new_disk
 	run_kvik --initrd "/guest/${kernel%/*}/initrd" --disk /tmp/disk --rng \
-		--params "-- $steps" "$@" "/guest/$kernel"
+		--params "quiet -- $steps" "$@" "/guest/$kernel"
 }
 
 # run_kvik OPTION...: the same for any guest.
 run_kvik() {
+	local begin
+	begin=$(uptime_s)
 	command="kvik run --accel $accel $*"
 	status=0
 	timeout -k 5 "$guest_timeout" /bin/kvik run --accel "$accel" "$@" >/tmp/out 2>/tmp/err \
 		</dev/null || status=$?
 	exit_status=$status
+	echo "# $(($(uptime_s) - begin)) s: $command"
+}
+
+uptime_s() {
+	cut -d . -f 1 /proc/uptime
 }
 
 # --- what is true of the last guest ---
