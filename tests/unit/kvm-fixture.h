@@ -55,6 +55,9 @@ static struct {
 	struct kvm_userspace_memory_region slots[4];
 	unsigned slot_count;
 	struct kvm_ioeventfd ioeventfd;
+	struct kvm_coalesced_mmio_zone zone; // KVM_REGISTER_COALESCED_MMIO
+	unsigned zones_added, zones_removed;
+	int zone_error;
 	unsigned line_calls, interrupted_calls;
 	int line_error;
 	struct kvm_run *run; // of the vCPU that runs
@@ -142,6 +145,13 @@ static int set_slot(const void *argument)
 	return 0;
 }
 
+static int set_zone(const void *argument, unsigned *count)
+{
+	memcpy(&kvm.zone, argument, sizeof(kvm.zone));
+	*count += 1;
+	return failed(kvm.zone_error);
+}
+
 static int irq_line(void)
 {
 	kvm.line_calls++;
@@ -172,6 +182,10 @@ int ioctl(int fd, unsigned long request, ...)
 	case KVM_IOEVENTFD:
 		memcpy(&kvm.ioeventfd, (const void *)argument, sizeof(kvm.ioeventfd));
 		return 0;
+	case KVM_REGISTER_COALESCED_MMIO:
+		return set_zone((const void *)argument, &kvm.zones_added);
+	case KVM_UNREGISTER_COALESCED_MMIO:
+		return set_zone((const void *)argument, &kvm.zones_removed);
 	case KVM_IRQ_LINE:
 		return irq_line();
 	case KVM_RUN:
