@@ -377,6 +377,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_CALL, 0, "kaslr-seed", "N",
 		  "Seed of the guest kernel's address (default: random)", &config->kaslr_seed,
 		  parse_kaslr_seed },
+		{ OPTION_FLAG, 0, "aarch32", NULL, "32-bit CPUs, for a zImage, on an arm64 host",
+		  &config->aarch32 },
 		{ OPTION_FLAG, 0, "pmu", NULL, "Give an arm64 guest performance counters",
 		  &config->pmu },
 		{ OPTION_CALL, 0, "sve-max-vl", "BITS",

@@ -61,7 +61,7 @@ const char *accel_kind_name(enum accel_kind kind)
 
 static const char *image_kind_name(enum image_kind kind)
 {
-	static const char *const names[] = { "Image", "Image", "bzImage", "ELF" };
+	static const char *const names[] = { "Image", "Image", "zImage", "bzImage", "ELF" };
 
 	static_assert(ARRAY_SIZE(names) == IMAGE_KIND_COUNT, "a name for each kind");
 	return names[kind];

@@ -29,12 +29,16 @@ static void describe_psci(struct fdt_writer *fdt)
 	fdt_end(fdt);
 }
 
-static void describe_cpu(struct fdt_writer *fdt, const struct arm_cpu_info *info)
+static void describe_cpu(struct fdt_writer *fdt, const struct arm_cpu_info *info, bool aarch32)
 {
 	fdt_node(fdt, "cpu@%llx", (unsigned long long)info->mpidr);
 	fdt_str(fdt, "device_type", "cpu");
 	fdt_str(fdt, "compatible", "arm,armv8");
-	fdt_u64(fdt, "reg", info->mpidr);
+	// arm/cpus.yaml: one cell for 32-bit systems.
+	if (aarch32)
+		fdt_u32(fdt, "reg", (uint32_t)info->mpidr);
+	else
+		fdt_u64(fdt, "reg", info->mpidr);
 	fdt_str(fdt, "enable-method", "psci");
 	fdt_end(fdt);
 }
@@ -44,16 +48,17 @@ static int describe_cpus(struct fdt_writer *fdt, const struct machine *machine,
 			 struct arm_cpu_info *info)
 {
 	const struct arm_accel_ops *arm = machine->accel->ops->arm;
+	bool aarch32 = machine->config->aarch32;
 
 	fdt_node(fdt, "cpus");
-	fdt_u32(fdt, "#address-cells", 2);
+	fdt_u32(fdt, "#address-cells", aarch32 ? 1 : 2);
 	fdt_u32(fdt, "#size-cells", 0);
 	for (unsigned i = 0; i < machine->vcpus->count; i++) {
 		int rc = arm->cpu_info(&machine->vcpus->vcpus[i], info);
 
 		if (rc)
 			return rc;
-		describe_cpu(fdt, info);
+		describe_cpu(fdt, info, aarch32);
 	}
 	fdt_end(fdt);
 	return 0;

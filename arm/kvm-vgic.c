@@ -14,6 +14,7 @@
 #include "arm-machine.h"
 #include "kvm-arm.h"
 #include "kvm-host.h"
+#include "vm-config.h"
 
 #define ALL 0xffffffffU
 
@@ -333,7 +334,8 @@ static int reset_v3(struct accel *accel, struct kvm_arm_vm *arm)
 		rc = part_of_vcpu(&accel->vcpus->vcpus[i], &high);
 		if (!rc)
 			rc = reset_redistributor(arm, high);
-		if (!rc)
+		// KVM shows those of 64-bit vCPUs only; a kernel sets them all up at its start.
+		if (!rc && !accel->config->aarch32)
 			rc = reset_v3_cpu_interface(arm, high);
 	}
 	return rc;

@@ -104,6 +104,23 @@ static void choose_ptrauth(struct accel *accel, struct kvm_arm_vm *arm)
 	want(arm, KVM_ARM_VCPU_PTRAUTH_GENERIC);
 }
 
+// KVM refuses SVE, pointer authentication and tagging for them.
+static int choose_aarch32(struct accel *accel, struct kvm_arm_vm *arm)
+{
+	if (!kvm_check(accel, KVM_CAP_ARM_EL1_32BIT))
+		return no_feature("--aarch32", "32-bit CPUs");
+	if (accel->config->sve_max_vl)
+		return no_feature("--sve-max-vl", "SVE with --aarch32");
+	want(arm, KVM_ARM_VCPU_EL1_32BIT);
+	return 0;
+}
+
+static int choose_aarch64(struct accel *accel, struct kvm_arm_vm *arm)
+{
+	choose_ptrauth(accel, arm);
+	return choose_sve(accel, arm);
+}
+
 static int choose_features(struct accel *accel, struct kvm_arm_vm *arm)
 {
 	int rc = kvm_ioctl(kvm_vm(accel)->fd, KVM_ARM_PREFERRED_TARGET, &arm->init,
@@ -115,19 +132,21 @@ static int choose_features(struct accel *accel, struct kvm_arm_vm *arm)
 		return fail_msg(ENOTSUP, "the host's KVM has no PSCI 0.2; it needs Linux 3.16 or "
 					 "newer");
 	want(arm, KVM_ARM_VCPU_PSCI_0_2);
-	choose_ptrauth(accel, arm);
 	rc = choose_pmu(accel, arm);
-	return rc ? rc : choose_sve(accel, arm);
+	if (rc)
+		return rc;
+	return accel->config->aarch32 ? choose_aarch32(accel, arm) : choose_aarch64(accel, arm);
 }
 
 static int enable_caps(struct accel *accel)
 {
+	bool want_mte = !accel->config->no_mte && !accel->config->aarch32;
 	int rc = 0;
 
 	// Else an access that KVM cannot take apart would end KVM_RUN with ENOSYS.
 	if (kvm_check(accel, KVM_CAP_ARM_NISV_TO_USER))
 		rc = kvm_enable_cap(accel, KVM_CAP_ARM_NISV_TO_USER, 0, "KVM_CAP_ARM_NISV_TO_USER");
-	if (!rc && !accel->config->no_mte && kvm_check(accel, KVM_CAP_ARM_MTE))
+	if (!rc && want_mte && kvm_check(accel, KVM_CAP_ARM_MTE))
 		rc = kvm_enable_cap(accel, KVM_CAP_ARM_MTE, 0, "memory tagging (--disable-mte?)");
 	return rc;
 }
@@ -289,18 +308,26 @@ static void set_input(struct vcpu *vcpu, unsigned line, bool high)
 
 // -- reset --
 
-// KVM's own reset leaves what arm64/booting.rst asks for: EL1, interrupts masked, MMU
-// off, x1 to x3 zero.
-static int reset(struct vcpu *vcpu, bool started, uint64_t pc, uint64_t x0)
+// What an entry finds in registers beyond what KVM's own reset leaves: EL1 (or SVC mode),
+// interrupts masked, MMU off, all else zero.
+static int set_entry(struct vcpu *vcpu, uint64_t pc, uint64_t fdt_gpa)
+{
+	bool aarch32 = vcpu->accel->config->aarch32;
+	int rc = kvm_set_reg(vcpu, CORE_REG(regs.pc), pc, "set pc");
+
+	// r1: a machine type that there is not, so that the tree counts.
+	if (!rc && aarch32)
+		rc = kvm_set_reg(vcpu, X_REG(1), UINT32_MAX, "set r1");
+	return rc ? rc : kvm_set_reg(vcpu, X_REG(aarch32 ? 2 : 0), fdt_gpa, "set x0 or r2");
+}
+
+static int reset(struct vcpu *vcpu, bool started, uint64_t pc, uint64_t fdt_gpa)
 {
 	int rc = init_registers(vcpu);
 
 	if (!rc && kvm_arm_vm(vcpu->accel)->sink.set_ppi)
 		tell_device_irqs(vcpu, 0);
-	if (rc || !started)
-		return rc;
-	rc = kvm_set_reg(vcpu, CORE_REG(regs.pc), pc, "set pc");
-	return rc ? rc : kvm_set_reg(vcpu, X_REG(0), x0, "set x0");
+	return rc || !started ? rc : set_entry(vcpu, pc, fdt_gpa);
 }
 
 // -- exits --

@@ -91,11 +91,28 @@ static int probe(const struct vm_config *config, const struct accel_ops *accel)
 	return rc;
 }
 
+// Here, where the kernel is first known beside the options.
+static int check_kernel(const struct machine *machine)
+{
+	bool is_32bit = machine->kernel->kind == IMAGE_KIND_ARM_ZIMAGE;
+
+	if (is_32bit && !machine->config->aarch32)
+		return fail_msg(EINVAL, "%s: is a 32-bit kernel; give --aarch32",
+				machine->config->kernel_path);
+	if (!is_32bit && machine->config->aarch32)
+		return fail_msg(EINVAL, "--aarch32: %s is no 32-bit kernel (zImage)",
+				machine->config->kernel_path);
+	return 0;
+}
+
 static int layout(struct machine *machine)
 {
-	struct arm_machine *priv = calloc(1, sizeof(*priv));
-	int rc;
+	struct arm_machine *priv;
+	int rc = check_kernel(machine);
 
+	if (rc)
+		return rc;
+	priv = calloc(1, sizeof(*priv));
 	if (!priv)
 		return fail(ENOMEM, "make the arm64 machine");
 	boot_init(&priv->boot);
@@ -217,7 +234,6 @@ static const void *device_tree(struct machine *machine, size_t *size_bytes)
 	return priv->boot.fdt;
 }
 
-// arm64/booting.rst: x0 is the device tree, x1 to x3 are 0.
 static int reset_vcpu(struct machine *machine, struct vcpu *vcpu)
 {
 	struct arm_machine *priv = arm_machine_priv(machine);

@@ -93,10 +93,45 @@ static bool is_elf(const struct image *image)
 	return image_has_bytes(image, 0, "\177ELF", 4);
 }
 
+// Linux's arch/arm/boot/compressed/head.S: magic, where it was linked to begin and to
+// end.
+#define ZIMAGE_MAGIC 0x24
+#define ZIMAGE_START 0x28
+#define ZIMAGE_END 0x2c
+#define ZIMAGE_HEADER_BYTES 0x34
+
+// It unpacks itself to the start of RAM: from here there is room for that below, and it
+// need not move out of the way (arm/booting.rst wants it within 128 MiB).
+#define ZIMAGE_OFFSET (64 * MIB)
+// Its BSS, stack and heap, which are in no header: 64 KiB and a little.
+#define ZIMAGE_WORK_BYTES MIB
+
+static bool is_zimage(const struct image *image)
+{
+	return image_has_bytes(image, ZIMAGE_MAGIC, "\x18\x28\x6f\x01", 4);
+}
+
+static int parse_zimage(struct image *image)
+{
+	uint32_t linked_bytes;
+
+	if (image->size_bytes < ZIMAGE_HEADER_BYTES)
+		return image_header_truncated(image, "its zImage");
+	linked_bytes =
+		image_le32(image->data + ZIMAGE_END) - image_le32(image->data + ZIMAGE_START);
+	if (linked_bytes > image->size_bytes)
+		return fail_msg(EINVAL,
+				"%s: is a zImage of %u bytes, but has only %zu; is the file "
+				"complete?",
+				image->path, linked_bytes, image->size_bytes);
+	return image_set_footprint(image, ZIMAGE_OFFSET, image->size_bytes + ZIMAGE_WORK_BYTES);
+}
+
 static const struct image_format formats[] = {
 	{ IMAGE_KIND_ELF, IMAGE_ARCH_COUNT, is_elf, image_elf_parse },
 	{ IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, is_riscv_image, parse_riscv_image },
 	{ IMAGE_KIND_ARM64_IMAGE, IMAGE_ARCH_ARM64, is_arm64_image, parse_arm64_image },
+	{ IMAGE_KIND_ARM_ZIMAGE, IMAGE_ARCH_ARM64, is_zimage, parse_zimage },
 	{ IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, image_is_bzimage, image_bzimage_parse },
 };
 

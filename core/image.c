@@ -223,6 +223,7 @@ static int load(const struct image *image, struct memory *mem, uint64_t ram_base
 	switch (image->kind) {
 	case IMAGE_KIND_RISCV_IMAGE:
 	case IMAGE_KIND_ARM64_IMAGE:
+	case IMAGE_KIND_ARM_ZIMAGE:
 		return load_plain(image, mem, ram_base, placement);
 	case IMAGE_KIND_ELF:
 		return image_elf_load(image, mem, ram_base, placement);

@@ -77,10 +77,10 @@ struct arm_accel_ops {
 	// Has the time stolen from the vCPU kept in 64 bytes of RAM at @gpa; nothing where
 	// the accelerator cannot.
 	int (*set_stolen_time)(struct vcpu *vcpu, uint64_t gpa);
-	// Back to the state of reset; a @started vCPU begins at @pc with @x0 (and the rest
-	// of what Linux's Documentation/arch/arm64/booting.rst asks for), another waits for
-	// PSCI CPU_ON.
-	int (*reset)(struct vcpu *vcpu, bool started, uint64_t pc, uint64_t x0);
+	// Back to the state of reset; a @started vCPU begins at @pc in the state that Linux's
+	// Documentation/arch/arm64/booting.rst asks for, or that of arm if it is 32-bit, with
+	// the device tree at @fdt_gpa; another waits for PSCI CPU_ON.
+	int (*reset)(struct vcpu *vcpu, bool started, uint64_t pc, uint64_t fdt_gpa);
 
 	// -- any thread --
 

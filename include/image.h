@@ -21,6 +21,7 @@ const char *image_arch_name(enum image_arch arch); // "riscv64", "arm64", "x86-6
 enum image_kind {
 	IMAGE_KIND_RISCV_IMAGE, // Documentation/arch/riscv/boot-image-header.rst
 	IMAGE_KIND_ARM64_IMAGE, // Documentation/arch/arm64/booting.rst
+	IMAGE_KIND_ARM_ZIMAGE,  // Documentation/arch/arm/booting.rst; for arm64's AArch32
 	IMAGE_KIND_BZIMAGE,     // Documentation/arch/x86/boot.rst
 	IMAGE_KIND_ELF,
 	IMAGE_KIND_COUNT

@@ -53,6 +53,7 @@ struct vm_config {
 
 	// arm64
 	unsigned sve_max_vl; // bits; 0: as wide as the host's
+	bool aarch32;        // the guest's CPUs are 32-bit
 	bool pmu;            // the guest gets performance counters
 	bool no_mte;         // no memory tagging
 	bool no_pvtime;      // the guest is not told of stolen time

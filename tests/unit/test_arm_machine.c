@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The arm64 machine: memory map, options, interrupt controllers, loading, device tree.
 
+#include <endian.h>
 #include <errno.h>
 #include <libfdt.h>
 #include <setjmp.h>
@@ -521,6 +522,45 @@ static void test_kernel_lies_where_it_asks_to(void **state)
 	}
 }
 
+// A zImage of 64 KiB.
+static void give_zimage(struct machine_fixture *f)
+{
+	uint8_t *data = calloc(1, 64 * KIB);
+	const uint32_t fields[] = { htole32(0x016f2818), 0, htole32(64 * KIB) };
+
+	memcpy(data + 0x24, fields, sizeof(fields));
+	image_close(&f->kernel);
+	assert_int_equal(image_parse(&f->kernel, "zImage", data, 64 * KIB), 0);
+	free(data);
+}
+
+static void test_32_bit_kernels_and_cpus_go_together(void **state)
+{
+	struct vm_config config = plain;
+	struct machine_fixture *f;
+
+	config.memory_bytes = 256 * MIB;
+	config.cpus = 2;
+	config.kernel_path = "kernel";
+	f = make(&config);
+	f->config.aarch32 = true;
+	give_kernel(f, MIB);
+	assert_int_equal(arm_machine.layout(&f->machine), -EINVAL);
+	f->config.aarch32 = false;
+	give_zimage(f);
+	assert_int_equal(arm_machine.layout(&f->machine), -EINVAL);
+
+	f->config.aarch32 = true;
+	assert_int_equal(arm_machine.load(&f->machine), 0);
+	// Room below for what it unpacks; all of it within 128 MiB (arm/booting.rst).
+	assert_in_range(priv(f)->boot.entry_gpa, RAM + 32 * MIB, RAM + 96 * MIB);
+	assert_true(priv(f)->boot.fdt_gpa >= priv(f)->boot.entry_gpa + 64 * KIB + 64 * KIB);
+	assert_int_equal(tree_u32(tree(f), "/cpus", "#address-cells"), 1);
+	assert_int_equal(tree_u32(tree(f), "/cpus/cpu@1", "reg"), 1);
+	tree_assert_sound(tree(f));
+	machine_fixture_free(f);
+}
+
 static void test_what_does_not_fit(void **state)
 {
 	struct vm_config config = plain;
@@ -720,6 +760,7 @@ int main(void)
 		TEST(test_the_gic_in_user_space),
 		TEST(test_layout_keeps_parts_apart),
 		TEST(test_kernel_lies_where_it_asks_to),
+		TEST(test_32_bit_kernels_and_cpus_go_together),
 		TEST(test_what_does_not_fit),
 		TEST(test_vcpus_start_at_the_kernel),
 		TEST(test_seeds),

@@ -90,6 +90,17 @@ static struct file arm64_image(void)
 	return file;
 }
 
+// Linked to begin at 0x1000.
+static struct file zimage(void)
+{
+	struct file file = make_file(IMAGE_BYTES);
+
+	put32(&file, 0x24, 0x016f2818);
+	put32(&file, 0x28, 0x1000);
+	put32(&file, 0x2c, 0x1000 + IMAGE_BYTES);
+	return file;
+}
+
 static struct file bzimage(void)
 {
 	struct file file = make_file(4 * KIB);
@@ -236,6 +247,7 @@ static void test_kinds(void **state)
 
 	assert_is(riscv_image(), IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, NULL);
 	assert_is(arm64_image(), IMAGE_KIND_ARM64_IMAGE, IMAGE_ARCH_ARM64, NULL);
+	assert_is(zimage(), IMAGE_KIND_ARM_ZIMAGE, IMAGE_ARCH_ARM64, NULL);
 	assert_is(bzimage(), IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, NULL);
 	assert_is(make_elf(EM_RISCV, RAM, &segment, 1), IMAGE_KIND_ELF, IMAGE_ARCH_RISCV64, NULL);
 	assert_is(make_elf(EM_AARCH64, RAM, &segment, 1), IMAGE_KIND_ELF, IMAGE_ARCH_ARM64, NULL);
@@ -308,6 +320,8 @@ static void test_truncated_at_every_byte(void **state)
 		assert_bad(cut(riscv_image(), size));
 		assert_bad(cut(arm64_image(), size));
 	}
+	for (size_t size = 0; size < IMAGE_BYTES; size += size < 64 ? 1 : 509)
+		assert_bad(cut(zimage(), size));
 	for (size_t size = 0; size < 0x264; size++)
 		assert_bad(cut(bzimage(), size));
 	for (size_t size = 0; size < ELF_HEADERS + 16; size++)
