@@ -67,9 +67,14 @@ static int disable(struct vcpu *vcpu, const struct kind *kind, const char *name)
 	if (riscv_kvm_try_get(vcpu, KVM_RISCV_REG(kind->type, index), &value) || !value)
 		return 0;
 	ret = riscv_kvm_try_set(vcpu, KVM_RISCV_REG(kind->type, index), 0);
-	return ret ? fail_msg(-ret, "%s%s: the host's KVM cannot take it away: %m", kind->option,
-			      name) :
-		     0;
+	if (ret && kind->type != KVM_RISCV_ISA_EXT)
+		return fail_msg(-ret, "%s%s: the host's KVM cannot take it away: %m", kind->option,
+				name);
+	// Some instructions no hypervisor can switch off.
+	if (ret && vcpu->index == 0)
+		warn("%s%s: KVM cannot switch it off; the guest is only not told of it",
+		     kind->option, name);
+	return 0;
 }
 
 static int disable_all(struct vcpu *vcpu, const struct kind *kind, const struct name_list *names)
@@ -138,11 +143,18 @@ int riscv_kvm_configure(struct vcpu *vcpu)
 
 // -- for the device tree --
 
+static bool is_disabled(const struct vcpu *vcpu, const char *name)
+{
+	const struct name_list *disabled = &vcpu->accel->config->disabled_isa;
+
+	return find_name(name, disabled->names, disabled->count) >= 0;
+}
+
 static bool has_isa(struct vcpu *vcpu, unsigned index)
 {
 	uint64_t value;
 
-	if (index == ISA_SSAIA && !has_aia(vcpu))
+	if ((index == ISA_SSAIA && !has_aia(vcpu)) || is_disabled(vcpu, isa_names[index]))
 		return false;
 	return riscv_kvm_try_get(vcpu, KVM_RISCV_REG(KVM_RISCV_ISA_EXT, index), &value) == 0 &&
 	       value;

@@ -209,13 +209,27 @@ static const struct option_spec *find_prefix(const struct parser *parser, const 
 	return best;
 }
 
+static int take_prefixed(const struct option_spec *spec, const char *text)
+{
+	return take_option(spec, text + 2 + strlen(spec->long_name));
+}
+
 // @text as for bad_option().
 static int take_unknown(const struct parser *parser, const char *text)
 {
 	const struct option_spec *spec = optopt ? NULL : find_prefix(parser, text + 2);
 
-	return spec ? take_option(spec, text + 2 + strlen(spec->long_name)) :
-		      bad_option(parser, text);
+	return spec ? take_prefixed(spec, text) : bad_option(parser, text);
+}
+
+// getopt took @text for short for a flag: "--no-x" for "--no-xylophone". Where a prefix
+// takes it, it is not.
+static bool is_prefixed(const struct parser *parser, int code, const char *text)
+{
+	const struct option_spec *spec = code >= LONG_CODE ? find_spec(parser, code) : NULL;
+
+	return spec && spec->kind == OPTION_FLAG && !strncmp(text, "--", 2) &&
+	       strcmp(text + 2, spec->long_name) != 0 && find_prefix(parser, text + 2);
 }
 
 static int take_code(const struct parser *parser, int code, char **argv)
@@ -226,6 +240,8 @@ static int take_code(const struct parser *parser, int code, char **argv)
 		return missing_argument(parser, optopt);
 	if (code == '?')
 		return take_unknown(parser, argv[optind - 1]);
+	if (is_prefixed(parser, code, argv[optind - 1]))
+		return take_prefixed(find_prefix(parser, argv[optind - 1] + 2), argv[optind - 1]);
 	spec = find_spec(parser, code);
 	return spec ? take_option(spec, optarg) : OPTIONS_HELP;
 }

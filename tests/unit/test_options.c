@@ -44,6 +44,7 @@ static const struct option_spec options[] = {
 	{ OPTION_FLAG, 'z', NULL, NULL, "A letter only", &values.rng, NULL },
 	{ OPTION_FLAG, 0, "pathological", NULL, "Shares a prefix", &values.rng, NULL },
 	{ OPTION_PREFIX, 0, "no-", "PART", "Leave it out", values.calls, note_call },
+	{ OPTION_FLAG, 0, "no-xylophone", NULL, "Begins like it", &values.rng, NULL },
 	{ OPTION_PREFIX, 0, "no-sub-", "PART", "And that", values.sub_calls, note_call },
 	{ .kind = OPTION_END },
 };
@@ -191,6 +192,10 @@ static void test_prefix(void **state)
 	assert_string_equal(values.calls, "x;sub;");
 	assert_string_equal(values.sub_calls, "y;");
 	assert_true(values.quick);
+	assert_false(values.rng);
+	parse("--no-xylophone");
+	assert_true(values.rng);
+	assert_string_equal(values.calls, "");
 	expect_message("--no-", "unknown option --no-");
 	expect_message("--nox", "unknown option --nox");
 	parse("--no-bad");
@@ -215,6 +220,7 @@ static void test_help(void **state)
 				   "  -z                        A letter only\n"
 				   "      --pathological        Shares a prefix\n"
 				   "      --no-PART             Leave it out\n"
+				   "      --no-xylophone        Begins like it\n"
 				   "      --no-sub-PART         And that\n"
 				   "\n"
 				   "  -h, --help                Show this help\n";
