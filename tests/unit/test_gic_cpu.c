@@ -212,6 +212,26 @@ static void test_preemption_nests(void **state)
 	assert_int_equal(ack(f, 0), 41);
 }
 
+// Two of them are bits of one active priorities register.
+static void test_preemption_by_the_next_level(void **state)
+{
+	struct gic_fixture *f = *state;
+
+	open_all(f);
+	raise_spi(f, 40, 0x44);
+	assert_int_equal(ack(f, 0), 40);
+	raise_spi(f, 41, 0x42);
+	assert_int_equal(ack(f, 0), 41);
+	assert_int_equal(cpu_get(f, 0, GICC_APR + 4), 3U << 1);
+	eoi(f, 0, 41);
+	assert_int_equal(cpu_get(f, 0, GICC_RPR), 0x44);
+	raise_spi(f, 41, 0x45); // of the same level as 40
+	assert_false(irq_high(f, 0));
+	eoi(f, 0, 40);
+	assert_int_equal(ack(f, 0), 41);
+	assert_int_equal(cpu_get(f, 0, GICC_RPR), 0x44);
+}
+
 // The binary point splits off the part that does not preempt (table 3-2).
 static void test_binary_point(void **state)
 {
@@ -508,6 +528,7 @@ int main(void)
 		GIC_TEST(test_mask),
 		GIC_TEST(test_highest_priority_then_lowest_id),
 		GIC_TEST(test_preemption_nests),
+		GIC_TEST(test_preemption_by_the_next_level),
 		GIC_TEST(test_binary_point),
 		GIC_TEST(test_subpriority_orders_what_is_pending),
 		GIC_TEST(test_end_in_two_steps),
