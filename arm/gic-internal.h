@@ -64,7 +64,7 @@ struct gic {
 	struct gic_cpu cpus[GIC_MAX_CPUS];
 	struct gic_bank spis[GIC_BANKS - 1]; // INTIDs 32 and up
 	// CPUs of each SPI, by INTID.
-	uint8_t targets[GIC_MAX_LINES];
+	uint8_t targets[32 * GIC_BANKS];
 };
 
 // An interrupt that the distributor forwards to a CPU interface.
@@ -80,7 +80,6 @@ static inline struct gic_bank *gic_bank(struct gic *gic, unsigned cpu, unsigned 
 	return word ? &gic->spis[word - 1] : &gic->cpus[cpu].bank;
 }
 
-// A private interrupt exists for every CPU.
 static inline bool gic_exists(const struct gic *gic, unsigned intid)
 {
 	return intid < gic->line_count;
