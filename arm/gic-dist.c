@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The GIC's distributor (IHI 0048B 4.3): registers, and the choice for each CPU.
+#include <string.h>
+
 #include "gic-internal.h"
 
 // The memory map (table 4-1).
@@ -46,9 +48,10 @@ static uint32_t candidates(const struct gic *gic, const struct gic_bank *bank)
 	return map;
 }
 
+// Of a private interrupt: any CPU that looks at it.
 static bool targets(const struct gic *gic, unsigned intid, unsigned cpu)
 {
-	return intid < GIC_PRIVATE || gic->targets[intid] >> cpu & 1;
+	return intid < GIC_PRIVATE || gic->spi_targets[intid - GIC_PRIVATE] >> cpu & 1;
 }
 
 struct gic_forwarded gic_dist_best(struct gic *gic, unsigned cpu)
@@ -152,13 +155,13 @@ static uint8_t read_target(const struct gic *gic, unsigned cpu, unsigned intid)
 		return 0;
 	if (intid < GIC_PRIVATE)
 		return 1U << cpu;
-	return gic_exists(gic, intid) ? gic->targets[intid] : 0;
+	return gic->spi_targets[intid - GIC_PRIVATE];
 }
 
 static void write_target(struct gic *gic, unsigned intid, uint8_t value)
 {
 	if (gic->cpu_count > 1 && intid >= GIC_PRIVATE && gic_exists(gic, intid))
-		gic->targets[intid] = value & gic_all_cpus(gic);
+		gic->spi_targets[intid - GIC_PRIVATE] = value & gic_all_cpus(gic);
 }
 
 static uint8_t read_byte(struct gic *gic, unsigned cpu, unsigned offset)
@@ -352,6 +355,6 @@ void gic_dist_reset(struct gic *gic)
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(gic->spis); i++)
 		reset_bank(&gic->spis[i], 0);
-	for (unsigned intid = GIC_PRIVATE; gic_exists(gic, intid); intid++)
-		gic->targets[intid] = gic->cpu_count == 1; // which has no register for them
+	// One CPU has no register for them.
+	memset(gic->spi_targets, gic->cpu_count == 1, sizeof(gic->spi_targets));
 }

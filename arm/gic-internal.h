@@ -62,9 +62,8 @@ struct gic {
 	pthread_mutex_t lock; // a leaf; guards the rest
 	uint32_t ctlr;
 	struct gic_cpu cpus[GIC_MAX_CPUS];
-	struct gic_bank spis[GIC_BANKS - 1]; // INTIDs 32 and up
-	// CPUs of each SPI, by INTID.
-	uint8_t targets[32 * GIC_BANKS];
+	struct gic_bank spis[GIC_BANKS - 1];       // INTIDs 32 and up
+	uint8_t spi_targets[32 * (GIC_BANKS - 1)]; // CPUs
 };
 
 // An interrupt that the distributor forwards to a CPU interface.
