@@ -36,6 +36,7 @@ enum {
 	BOOT_PARAMS_BYTES = 0x1000
 };
 
+#define HEADER_MAGIC 0x53726448 // "HdrS"
 #define VID_MODE_NORMAL 0xffff
 #define LOADER_UNDEFINED 0xff
 #define LOADED_HIGH 1
@@ -90,7 +91,7 @@ static void put64(uint8_t *params, unsigned offset, uint64_t value)
 static void make_setup_header(uint8_t *params)
 {
 	put16(params, BOOT_FLAG, 0xaa55);
-	memcpy(params + HEADER, "HdrS", 4);
+	put32(params, HEADER, HEADER_MAGIC);
 	put16(params, VERSION, 0x20f);
 	put8(params, LOADFLAGS, LOADED_HIGH);
 	put32(params, KERNEL_ALIGNMENT, 2 * MIB);
