@@ -67,10 +67,11 @@ static int disable(struct vcpu *vcpu, const struct kind *kind, const char *name)
 	if (riscv_kvm_try_get(vcpu, KVM_RISCV_REG(kind->type, index), &value) || !value)
 		return 0;
 	ret = riscv_kvm_try_set(vcpu, KVM_RISCV_REG(kind->type, index), 0);
-	if (ret && kind->type != KVM_RISCV_ISA_EXT)
+	if (ret && (kind->type != KVM_RISCV_ISA_EXT || !name[1]))
 		return fail_msg(-ret, "%s%s: the host's KVM cannot take it away: %m", kind->option,
 				name);
-	// Some instructions no hypervisor can switch off.
+	// Some instructions no hypervisor can switch off; and a guest without the letters of
+	// its base would not boot.
 	if (ret && vcpu->index == 0)
 		warn("%s%s: KVM cannot switch it off; the guest is only not told of it",
 		     kind->option, name);
