@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "image-unpack.h"
 #include "log.h"
@@ -18,6 +19,7 @@
 #define MAX_RATIO 100
 #define RATIO_FLOOR_BYTES (32 * MIB)
 #define FIRST_STEP_BYTES (1 * MIB)
+#define HUGE_PAGE_BYTES (2 * MIB)
 
 struct image_method {
 	const char *name;
@@ -125,15 +127,33 @@ static int resize(struct image_output *out, size_t room_bytes)
 	return 0;
 }
 
+// Of huge pages, where the host has them: a fault for each small one costs a third of
+// the time that a kernel takes to unpack.
+static int allocate_huge(struct image_output *out, size_t room_bytes)
+{
+	size_t bytes = align_up(room_bytes, HUGE_PAGE_BYTES);
+
+	out->data = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+	if (!out->data)
+		return fail(ENOMEM, "%s: unpack %zu MiB", out->name, room_bytes / (size_t)MIB);
+	out->room_bytes = room_bytes;
+	madvise(out->data, bytes, MADV_HUGEPAGE); // a hint
+	return 0;
+}
+
 // All at once; one byte more, so that it shows when there is too much.
 static int reserve_expected(struct image_output *out, size_t packed_bytes)
 {
+	size_t room_bytes = out->expected_bytes + 1;
 	int rc;
 
 	if (out->expected_bytes > IMAGE_MAX_BYTES)
 		return too_large(out);
 	rc = check_ratio(out, out->expected_bytes, packed_bytes);
-	return rc ? rc : resize(out, out->expected_bytes + 1);
+	if (rc)
+		return rc;
+	return room_bytes < HUGE_PAGE_BYTES ? resize(out, room_bytes) :
+					      allocate_huge(out, room_bytes);
 }
 
 int image_output_grow(struct image_output *out, size_t consumed_bytes)
