@@ -84,7 +84,7 @@ static int wrong_architecture(const struct vm *vm)
 	static const char *const runners[] = {
 		[IMAGE_ARCH_RISCV64] = "qemu-system-riscv64",
 		[IMAGE_ARCH_ARM64] = "an arm64 host with KVM, or qemu-system-aarch64",
-		[IMAGE_ARCH_X86_64] = "an x86-64 host with KVM and lkvm, or qemu-system-x86_64",
+		[IMAGE_ARCH_X86_64] = "an x86-64 host with KVM, or qemu-system-x86_64",
 	};
 	const struct image *kernel = &vm->kernel;
 	const char *wrapper = kernel->wrapper;
