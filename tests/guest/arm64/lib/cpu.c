@@ -12,6 +12,7 @@
 #define SYNC_AT_EL1 4  // numbers of the vectors
 #define IRQ_AT_EL1 5
 #define FIQ_AT_EL1 6
+#define INSTRUCTION_ABORT 0x21 // ESR_EL1.EC, without a change of level
 
 struct frame {
 	uint64_t x[19], x29, x30, elr, spsr;
@@ -130,8 +131,10 @@ void trap(unsigned vector, struct frame *frame)
 	struct cpu *cpu = this_cpu();
 
 	if (vector == SYNC_AT_EL1 && cpu->catching) {
+		bool fetch = sysreg_read("esr_el1") >> 26 == INSTRUCTION_ABORT;
+
 		cpu->faults++;
-		frame->elr += 4;
+		frame->elr = fetch ? frame->x30 : frame->elr + 4;
 	} else if ((vector == IRQ_AT_EL1 || vector == FIQ_AT_EL1) && cpu->on_interrupt) {
 		cpu->on_interrupt(vector == FIQ_AT_EL1);
 	} else {

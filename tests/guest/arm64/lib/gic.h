@@ -55,8 +55,9 @@ extern uint64_t gicd, gicc;
 
 // Finds the GIC.
 void gic_init(void);
-// Opens the CPU interface of the calling CPU for group 0, with no mask. To be called again by a CPU that was
-// off: QEMU forgets the levels of its inputs until something is written to the GIC.
+// Opens the CPU interface of the calling CPU for group 0, with no mask. To be called
+// again by a CPU that was off: QEMU forgets the levels of its inputs until something is
+// written to the GIC.
 void gic_open(void);
 
 static inline uint32_t dist_get(unsigned offset)

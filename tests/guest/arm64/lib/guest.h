@@ -70,7 +70,8 @@ void on_cpu(unsigned index, void (*call)(uint64_t argument), uint64_t argument);
 void open_interrupts(void);
 // What the CPU's interrupt inputs are: "irq", "fiq", "both" or "none".
 const char *inputs(void);
-// Accesses after it that fault are skipped; catch_end() tells how many there were.
+// Accesses after it that fault are skipped, calls return; catch_end() tells how many
+// there were.
 void catch_faults(void);
 unsigned catch_end(void);
 // Waits this many thousandths of a second.
