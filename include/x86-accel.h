@@ -30,6 +30,12 @@ struct x86_entry {
 	uint16_t gdt_bytes;
 };
 
+// A message to the local APICs (SDM vol. 3A, 11.11). An @address of 0: none.
+struct x86_message {
+	uint64_t address;
+	uint32_t data;
+};
+
 struct x86_accel_ops {
 	// Everything as after power on; then at @entry, or, with NULL, waiting for INIT
 	// and SIPI. Main thread, vCPUs stopped.
@@ -40,6 +46,18 @@ struct x86_accel_ops {
 	int (*reset_irqchip)(struct accel *accel, uint32_t level_gsis);
 	// Drives an input of the I/O APIC and, below 16, of the 8259s. Any thread.
 	void (*set_gsi)(struct accel *accel, unsigned gsi, bool high);
+
+	// -- for an I/O APIC of the machine's own: NULL where it cannot be had; in place of
+	// the two above, and chosen by vm_config.irqchip, "split" --
+
+	// Any thread.
+	void (*send_message)(struct accel *accel, struct x86_message message);
+	// The level-triggered ones of the @count inputs, whose ends are to be told; any
+	// thread.
+	void (*set_levels)(struct accel *accel, const struct x86_message *levels, unsigned count);
+	// Who is told of them, with the vector; on a vCPU's thread. Main thread.
+	void (*on_end)(struct accel *accel, void (*ended)(void *opaque, uint8_t vector),
+		       void *opaque);
 };
 
 #endif

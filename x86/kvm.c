@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 
 #include "kvm-host.h"
 #include "log.h"
@@ -67,7 +69,7 @@ static int set_fixed_addresses(int fd)
 }
 
 // Their state as made is kept for resets.
-static int make_irqchip(struct accel *accel)
+static int make_chips(struct accel *accel)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	struct x86_chips *chips = calloc(1, sizeof(*chips));
@@ -86,6 +88,24 @@ static int make_irqchip(struct accel *accel)
 	if (!err)
 		err = kvm_ioctl(fd, KVM_CREATE_PIT2, &pit, "make the timer chip");
 	return err ? err : kvm_ioctl(fd, KVM_GET_PIT2, &chips->pit, "read the timer chip");
+}
+
+// Local APICs alone. The pins take up routes of KVM's, by which it knows whose ends to
+// tell.
+static int split_irqchip(struct accel *accel)
+{
+	if (!kvm_check(accel, KVM_CAP_SPLIT_IRQCHIP))
+		return fail_msg(ENOTSUP, "--irqchip split: the host's KVM has no "
+					 "KVM_CAP_SPLIT_IRQCHIP; use kernel");
+	return kvm_enable_cap(accel, KVM_CAP_SPLIT_IRQCHIP, X86_SPLIT_PINS,
+			      "make the local interrupt controllers");
+}
+
+static int make_irqchip(struct accel *accel)
+{
+	const char *kind = accel->config->irqchip;
+
+	return kind && strcmp(kind, "split") == 0 ? split_irqchip(accel) : make_chips(accel);
 }
 
 void kvm_arch_vm_exit(struct accel *accel)
@@ -135,6 +155,51 @@ static void set_gsi(struct accel *accel, unsigned gsi, bool high)
 	kvm_irq_line(accel, gsi, high);
 }
 
+// -- for an I/O APIC in user space --
+
+static void send_message(struct accel *accel, struct x86_message message)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)message.address,
+		.address_hi = (uint32_t)(message.address >> 32),
+		.data = message.data,
+	};
+	struct kvm_vm *vm = kvm_vm(accel);
+
+	if (ioctl(vm->fd, KVM_SIGNAL_MSI, &msi) < 0)
+		warn_ratelimited(&vm->irq_limit, "KVM: interrupt message 0x%x: %m", message.data);
+}
+
+static void set_levels(struct accel *accel, const struct x86_message *levels, unsigned count)
+{
+	struct kvm_vm *vm = kvm_vm(accel);
+	struct kvm_irq_routing *routes =
+		calloc(1, sizeof(*routes) + count * sizeof(routes->entries[0]));
+	int err = routes ? 0 : ENOMEM;
+
+	for (unsigned i = 0; i < count && routes; i++)
+		if (levels[i].address)
+			routes->entries[routes->nr++] = (struct kvm_irq_routing_entry){
+				.gsi = i,
+				.type = KVM_IRQ_ROUTING_MSI,
+				.u.msi.address_lo = (uint32_t)levels[i].address,
+				.u.msi.address_hi = (uint32_t)(levels[i].address >> 32),
+				.u.msi.data = levels[i].data,
+			};
+	if (routes && ioctl(vm->fd, KVM_SET_GSI_ROUTING, routes) < 0)
+		err = errno;
+	if (err)
+		warn_ratelimited(&vm->irq_limit, "KVM: routes of level interrupts: %s",
+				 strerror(err));
+	free(routes);
+}
+
+static void on_end(struct accel *accel, void (*ended)(void *opaque, uint8_t vector), void *opaque)
+{
+	x86_vm(accel)->ended = ended;
+	x86_vm(accel)->ended_opaque = opaque;
+}
+
 // -- exits --
 
 static enum vcpu_exit report_triple_fault(const struct vcpu *vcpu)
@@ -157,10 +222,17 @@ static bool runs_nowhere(struct vcpu *vcpu)
 
 enum vcpu_exit kvm_arch_handle_exit(struct vcpu *vcpu, bool *handled)
 {
+	const struct x86_vm *vm = x86_vm(vcpu->accel);
+
 	switch (kvm_vcpu(vcpu)->run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN:
 		*handled = true;
 		return report_triple_fault(vcpu);
+	case KVM_EXIT_IOAPIC_EOI:
+		*handled = true;
+		if (vm->ended)
+			vm->ended(vm->ended_opaque, kvm_vcpu(vcpu)->run->eoi.vector);
+		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (!runs_nowhere(vcpu))
 			break;
@@ -179,6 +251,9 @@ static const struct x86_accel_ops x86_ops = {
 	.reset_vcpu = x86_kvm_reset_vcpu,
 	.reset_irqchip = reset_irqchip,
 	.set_gsi = set_gsi,
+	.send_message = send_message,
+	.set_levels = set_levels,
+	.on_end = on_end,
 };
 
 const struct accel_ops kvm_accel_ops = {

@@ -29,6 +29,7 @@
 //  0x060 0x064   8042 (reset line)         0x3f8 0x2f8 0x3e8 0x2e8   COM1 to COM4
 //  0x070 0x071   MC146818                  0x600   ACPI: sleep, reset
 //  0x020 0x0a0 0x4d0   8259s, 0x040 8254: in KVM      0xcf9   reset control
+//  (neither with --irqchip split, whose I/O APIC is ioapic.c)
 //
 // There is no firmware: the first vCPU starts at the kernel's 64-bit or PVH entry, the
 // others wait for INIT and SIPI.
@@ -43,6 +44,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "ioapic.h"
 #include "log.h"
 #include "memory.h"
 #include "vm-config.h"
@@ -52,15 +54,20 @@
 
 static int check_irqchip(const struct vm_config *config)
 {
-	static const char *const kinds[] = { "auto", "kernel" };
+	static const char *const kinds[] = { "auto", "kernel", "split" };
 
 	if (!config->irqchip)
 		return 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(config->irqchip, kinds[i]) == 0)
 			return 0;
-	return fail_msg(EINVAL, "--irqchip %s: an x86-64 machine has kernel (or auto) only",
+	return fail_msg(EINVAL, "--irqchip %s: an x86-64 machine has auto, kernel or split",
 			config->irqchip);
+}
+
+static bool is_split(const struct vm_config *config)
+{
+	return config->irqchip && strcmp(config->irqchip, "split") == 0;
 }
 
 static int probe(const struct vm_config *config, const struct accel_ops *accel)
@@ -79,6 +86,9 @@ static int probe(const struct vm_config *config, const struct accel_ops *accel)
 				X86_RAM_MAX_BYTES / GIB);
 	if (config->dump_dtb_path)
 		return fail_msg(EINVAL, "--dump-dtb: an x86-64 guest has no device tree");
+	if (is_split(config) && !accel->x86->send_message)
+		return fail_msg(ENOTSUP, "--irqchip split: accelerator %s has no such",
+				accel->name);
 	return check_irqchip(config);
 }
 
@@ -123,6 +133,14 @@ static uint32_t level_gsis(void)
 	return mask;
 }
 
+static void set_gsi(struct x86_irqchip *irqchip, unsigned gsi, bool high)
+{
+	if (irqchip->ioapic)
+		ioapic_set_pin(irqchip->ioapic, gsi, high);
+	else
+		irqchip->accel->ops->x86->set_gsi(irqchip->accel, gsi, high);
+}
+
 static void set_line(struct irqchip *chip, unsigned number, bool high)
 {
 	struct x86_irqchip *irqchip = container_of(chip, struct x86_irqchip, chip);
@@ -134,7 +152,7 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 		before = irqchip->lines_high[gsi];
 		irqchip->lines_high[gsi] += high ? 1 : -1;
 		if (!before || !irqchip->lines_high[gsi])
-			irqchip->accel->ops->x86->set_gsi(irqchip->accel, gsi, high);
+			set_gsi(irqchip, gsi, high);
 	}
 	pthread_mutex_unlock(&irqchip->lock);
 }
@@ -142,6 +160,34 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 static unsigned line_gsi(const struct irqchip *chip, unsigned number)
 {
 	return x86_line_gsi(number);
+}
+
+static void interrupt_ended(void *opaque, uint8_t vector)
+{
+	ioapic_end_of_interrupt(opaque, vector);
+}
+
+static int add_ioapic(struct machine *machine)
+{
+	const struct x86_accel_ops *x86 = machine->accel->ops->x86;
+	struct device *ioapic;
+	int rc = ioapic_create(&ioapic, X86_IOAPIC_BASE, machine->accel);
+
+	if (!rc)
+		rc = device_list_add(machine->devices, machine->mmio, ioapic);
+	if (rc)
+		return rc;
+	x86_machine_priv(machine)->irqchip.ioapic = ioapic;
+	x86->on_end(machine->accel, interrupt_ended, ioapic);
+	return 0;
+}
+
+static int reset_chips(struct machine *machine)
+{
+	// That of our own is a device among the others.
+	if (x86_machine_priv(machine)->irqchip.ioapic)
+		return 0;
+	return machine->accel->ops->x86->reset_irqchip(machine->accel, level_gsis());
 }
 
 static int init_irqchip(struct machine *machine)
@@ -152,7 +198,7 @@ static int init_irqchip(struct machine *machine)
 	irqchip->chip.ops = &ops;
 	irqchip->accel = machine->accel;
 	machine->irqchip = &irqchip->chip;
-	return machine->accel->ops->x86->reset_irqchip(machine->accel, level_gsis());
+	return is_split(machine->config) ? add_ioapic(machine) : reset_chips(machine);
 }
 
 static struct irq_line line(const struct machine *machine, unsigned number)
@@ -299,9 +345,7 @@ static int reset_vcpu(struct machine *machine, struct vcpu *vcpu)
 // The devices have lowered their lines already.
 static void reset(struct machine *machine)
 {
-	int rc = machine->accel->ops->x86->reset_irqchip(machine->accel, level_gsis());
-
-	if (rc)
+	if (reset_chips(machine))
 		warn("the interrupt controllers could not be reset");
 }
 

@@ -19,6 +19,9 @@ struct x86_entry;
 #define X86_CPUID_BYTES \
 	(sizeof(struct kvm_cpuid2) + X86_CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2))
 
+// Inputs of an I/O APIC that is not in KVM.
+#define X86_SPLIT_PINS 24U
+
 // What a guest may know of its CPUs, beyond what the host's KVM supports.
 struct x86_cpuid_config {
 	unsigned cpus;
@@ -31,7 +34,9 @@ struct x86_cpuid_config {
 struct x86_vm {
 	struct kvm_cpuid2 *cpuid; // what KVM supports
 	struct x86_cpuid_config cpuid_config;
-	struct x86_chips *chips; // kvm.c's
+	struct x86_chips *chips; // kvm.c's; NULL with a split irqchip
+	void (*ended)(void *opaque, uint8_t vector);
+	void *ended_opaque;
 };
 
 // kvm-cpuid.c: makes what KVM supports, in @cpuid with room for X86_CPUID_MAX_ENTRIES,

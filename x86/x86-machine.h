@@ -68,7 +68,8 @@ enum {
 struct x86_irqchip {
 	struct irqchip chip;
 	struct accel *accel;
-	pthread_mutex_t lock; // a leaf; guards the rest
+	struct device *ioapic; // in user space, owned by the device list; NULL: KVM's
+	pthread_mutex_t lock;  // a leaf; guards the rest
 	bool line_high[X86_LINE_COUNT];
 	uint16_t lines_high[X86_GSI_COUNT]; // how many of a GSI's lines are
 };

@@ -2,7 +2,7 @@
 // Fuzzes what an x86-64 guest reaches besides virtio: the ports of a PC, and interrupt
 // lines that devices share.
 //
-// The input is a script of 12-byte steps.
+// The input is a script of 12-byte steps; its size says whose I/O APIC there is.
 
 #include <errno.h>
 #include <stdint.h>
@@ -60,6 +60,8 @@ struct rig {
 	struct machine machine;
 	bool levels[X86_GSI_COUNT];
 	bool lines[X86_LINE_COUNT];
+	void (*ended)(void *opaque, uint8_t vector); // NULL: KVM's I/O APIC
+	void *ended_opaque;
 };
 
 static int reset_vcpu(struct vcpu *vcpu, const struct x86_entry *entry)
@@ -81,10 +83,34 @@ static void set_gsi(struct accel *accel, unsigned gsi, bool high)
 	rig->levels[gsi] = high;
 }
 
+static void send_message(struct accel *accel, struct x86_message message)
+{
+	if (message.address >> 20 != 0xfee)
+		abort();
+}
+
+static void set_levels(struct accel *accel, const struct x86_message *levels, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (levels[i].address && levels[i].address >> 20 != 0xfee)
+			abort();
+}
+
+static void on_end(struct accel *accel, void (*ended)(void *opaque, uint8_t vector), void *opaque)
+{
+	struct rig *rig = container_of(accel, struct rig, accel);
+
+	rig->ended = ended;
+	rig->ended_opaque = opaque;
+}
+
 static const struct x86_accel_ops x86_ops = {
 	.reset_vcpu = reset_vcpu,
 	.reset_irqchip = reset_irqchip,
 	.set_gsi = set_gsi,
+	.send_message = send_message,
+	.set_levels = set_levels,
+	.on_end = on_end,
 };
 static const struct accel_ops accel_ops = { .name = "fuzz", .x86 = &x86_ops };
 
@@ -96,9 +122,13 @@ static void request_power(void *opaque, enum vcpu_exit what)
 		abort();
 }
 
-static void init_rig(struct rig *rig)
+static void init_rig(struct rig *rig, bool split)
 {
-	rig->config = (struct vm_config){ .memory_bytes = RAM_BYTES, .cpus = 1 };
+	rig->config = (struct vm_config){
+		.memory_bytes = RAM_BYTES,
+		.cpus = 1,
+		.irqchip = split ? "split" : "kernel",
+	};
 	rig->accel.ops = &accel_ops;
 	rig->set = (struct vcpu_set){ .vcpus = &rig->vcpu, .count = 1, .accel = &rig->accel };
 	memory_init(&rig->memory);
@@ -181,7 +211,24 @@ static void drive_line(struct rig *rig, const struct step *step)
 	rig->lines[number] = high;
 	for (unsigned i = X86_LINE_VIRTIO; i < X86_LINE_COUNT; i++)
 		any |= rig->lines[i] && x86_line_gsi(i) == x86_line_gsi(number);
-	if (rig->levels[x86_line_gsi(number)] != any)
+	if (!rig->ended && rig->levels[x86_line_gsi(number)] != any)
+		abort();
+}
+
+// An I/O APIC of our own: registers, and the end of an interrupt.
+static void use_ioapic(struct rig *rig, const struct step *step)
+{
+	uint32_t select = step->offset % 0x44, value = step->value;
+
+	if (!rig->ended)
+		return;
+	if (step->choice & 1) {
+		rig->ended(rig->ended_opaque, step->value);
+		return;
+	}
+	if (bus_write(&rig->mmio, X86_IOAPIC_BASE, &select, 4) ||
+	    bus_write(&rig->mmio, X86_IOAPIC_BASE + 0x10, &value, 4) ||
+	    bus_read(&rig->mmio, X86_IOAPIC_BASE + 0x10, &value, 4))
 		abort();
 }
 
@@ -199,8 +246,11 @@ static void use_terminal(struct rig *rig, const struct step *step)
 static void run_step(struct rig *rig, const struct step *step)
 {
 	switch (step->op % 8) {
-	default: // half of all steps
+	default: // three eighths of all steps
 		access_port(rig, step);
+		break;
+	case 3:
+		use_ioapic(rig, step);
 		break;
 	case 4:
 		drive_line(rig, step);
@@ -225,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rig rig = { 0 };
 	struct step step;
 
-	init_rig(&rig);
+	init_rig(&rig, size % 2);
 	for (unsigned i = 0; i < MAX_STEPS && size >= sizeof(step); i++) {
 		memcpy(&step, data, sizeof(step));
 		run_step(&rig, &step);

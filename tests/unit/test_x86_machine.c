@@ -26,6 +26,9 @@ static struct {
 	struct x86_entry entries[X86_MAX_CPUS];
 	bool entered[X86_MAX_CPUS];
 	int fail_reset;
+	unsigned messages;
+	void (*ended)(void *opaque, uint8_t vector);
+	void *ended_opaque;
 } fake;
 
 static int reset_vcpu(struct vcpu *vcpu, const struct x86_entry *entry)
@@ -57,6 +60,31 @@ static const struct x86_accel_ops x86_ops = {
 };
 static const struct accel_ops accel_ops = { .name = "fake", .x86 = &x86_ops };
 static const struct accel_ops other_ops = { .name = "other" };
+
+static void send_message(struct accel *accel, struct x86_message message)
+{
+	fake.messages++;
+}
+
+static void set_levels(struct accel *accel, const struct x86_message *levels, unsigned count)
+{
+}
+
+static void on_end(struct accel *accel, void (*ended)(void *opaque, uint8_t vector), void *opaque)
+{
+	fake.ended = ended;
+	fake.ended_opaque = opaque;
+}
+
+static const struct x86_accel_ops x86_split_ops = {
+	.reset_vcpu = reset_vcpu,
+	.reset_irqchip = reset_irqchip,
+	.set_gsi = set_gsi,
+	.send_message = send_message,
+	.set_levels = set_levels,
+	.on_end = on_end,
+};
+static const struct accel_ops split_ops = { .name = "fake", .x86 = &x86_split_ops };
 
 static const struct vm_config plain = { .memory_bytes = 64 * MIB, .cpus = 2 };
 
@@ -112,6 +140,9 @@ static void test_irqchips(void **state)
 	assert_int_equal(x86_machine.probe(&config, &accel_ops), 0);
 	config.irqchip = "kernel";
 	assert_int_equal(x86_machine.probe(&config, &accel_ops), 0);
+	config.irqchip = "split"; // which this accelerator has not
+	assert_refused(config, ENOTSUP);
+	assert_int_equal(x86_machine.probe(&config, &split_ops), 0);
 	config.irqchip = "aia";
 	assert_refused(config, EINVAL);
 	config.irqchip = "";
@@ -222,6 +253,29 @@ static void test_reset_of_the_chips(void **state)
 	assert_int_equal(fake.irqchip_resets, 2);
 	fake.fail_reset = -EIO;
 	x86_machine.reset(&f->machine); // complains, no more
+}
+
+// The I/O APIC is a device of the machine's own; KVM's chips are left alone.
+static void test_split(void **state)
+{
+	struct vm_config config = plain;
+	struct machine_fixture *f;
+	struct irq_line line;
+
+	memset(&fake, 0, sizeof(fake));
+	config.irqchip = "split";
+	f = machine_fixture_make(&x86_machine, &split_ops, &config);
+	line = slot_line(f, 0);
+	bus_put(&f->mmio, X86_IOAPIC_BASE, 4, 0x10 + 2 * irq_gsi(&line));
+	bus_put(&f->mmio, X86_IOAPIC_BASE + 0x10, 4, 0x8041); // level, vector 0x41
+	irq_set(&line, true);
+	assert_int_equal(fake.messages, 1);
+	fake.ended(fake.ended_opaque, 0x41);
+	assert_int_equal(fake.messages, 2);
+	x86_machine.reset(&f->machine);
+	assert_int_equal(fake.irqchip_resets, 0);
+	assert_int_equal(fake.gsis_driven, 0);
+	machine_fixture_free(f);
 }
 
 // -- ports --
@@ -341,6 +395,7 @@ int main(void)
 		TEST(test_devices_get_gsis_of_their_own),
 		TEST(test_shared_line_is_high_while_one_is),
 		TEST(test_reset_of_the_chips),
+		cmocka_unit_test(test_split),
 		TEST(test_ways_to_end),
 		TEST(test_devices_answer),
 		TEST(test_empty_places_float),
