@@ -66,6 +66,7 @@ static void tidy(uint64_t cpu)
 	cpu_put(GICC_BPR, 0);
 	dist_put(GICD_IGROUPR, 0);
 	dist_put(GICD_ICENABLER, ~0U);
+	dist_put(GICD_ISENABLER, 0xffff);
 	dist_put(GICD_ICPENDR, ~0U);
 	dist_put(GICD_ICACTIVER, ~0U);
 	for (unsigned i = 0; i < 32; i += 4)
