@@ -6,10 +6,14 @@
 
 #define SBI_LEGACY_PUTCHAR 1
 #define SBI_LEGACY_SHUTDOWN 8
+#define SBI_DBCN 0x4442434e
+#define SBI_DBCN_WRITE_BYTE 2
 
 void put_char(char c)
 {
-	sbi_call(SBI_LEGACY_PUTCHAR, 0, (unsigned char)c, 0, 0, 0, 0);
+	// Linux's KVM may lack the old call, and QEMU's firmware the new one.
+	if (sbi_call(SBI_LEGACY_PUTCHAR, 0, (unsigned char)c, 0, 0, 0, 0).error)
+		sbi_call(SBI_DBCN, SBI_DBCN_WRITE_BYTE, (unsigned char)c, 0, 0, 0, 0);
 }
 
 void put(const char *text)
