@@ -230,15 +230,11 @@ static int find_bias(const struct image *image, const struct segments *segments,
 {
 	bool relative = segments->lowest <= IMAGE_ALIGN_BYTES || segments->lowest >> 63;
 
-	if (memory_ptr(mem, segments->lowest, 1)) {
+	// What lies beyond the end of RAM would fit into more of it.
+	if (memory_ptr(mem, segments->lowest, 1) || (!relative && segments->lowest >= ram_base)) {
 		*bias = 0;
 		return 0;
 	}
-	if (!relative && segments->lowest >= ram_base)
-		return image_room(image, mem, segments->lowest,
-				  segments->highest - segments->lowest) ?
-			       0 :
-			       -ENOSPC;
 	if (!relative)
 		return fail_msg(EINVAL,
 				"%s: its segment at physical address %#llx does not lie in "
@@ -292,17 +288,15 @@ static int find_entry(const struct image *image, const struct segments *segments
 			image->path, (unsigned long long)entry);
 }
 
-static int load_segment(const struct image *image, struct memory *mem,
-			const struct segment *segment, uint64_t gpa)
+// The segment lies in RAM, as all of the footprint does.
+static void load_segment(const struct image *image, struct memory *mem,
+			 const struct segment *segment, uint64_t gpa)
 {
-	uint8_t *host = image_room(image, mem, gpa, segment->memory_bytes);
+	uint8_t *host = memory_ptr(mem, gpa, segment->memory_bytes);
 
-	if (!host)
-		return -ENOSPC;
 	memcpy(host, image->data + segment->offset, segment->file_bytes);
 	memset(host + segment->file_bytes, 0, segment->memory_bytes - segment->file_bytes);
 	memory_mark_written(mem, gpa, segment->memory_bytes);
-	return 0;
 }
 
 int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
@@ -317,10 +311,12 @@ int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_b
 		rc = find_bias(image, &segments, mem, ram_base, &bias);
 	if (!rc)
 		rc = find_entry(&checked, &segments, &entry);
-	for (unsigned i = 0; !rc && i < segments.count; i++)
-		rc = load_segment(image, mem, &segments.list[i], segments.list[i].paddr + bias);
 	if (rc)
 		return rc;
+	if (!image_room(image, mem, segments.lowest + bias, segments.highest - segments.lowest))
+		return -ENOSPC;
+	for (unsigned i = 0; i < segments.count; i++)
+		load_segment(image, mem, &segments.list[i], segments.list[i].paddr + bias);
 	*placement = (struct image_placement){
 		.entry_gpa = entry + bias,
 		.start_gpa = segments.lowest + bias,
