@@ -573,6 +573,64 @@ static void test_storm_ends_at_rest(void **state)
 	assert_int_equal(ack(f, 1), 40);
 }
 
+// Every CPU sends to the next one and takes what has come: each SGI that was pending is
+// taken once, by the CPU that it was for.
+#define ROUNDS 3000
+
+struct sender {
+	struct gic_fixture *f;
+	unsigned cpu;
+	unsigned taken;
+	bool wrong_source;
+};
+
+static bool take_sgi(struct sender *self)
+{
+	uint32_t value = ack(self->f, self->cpu);
+
+	if (value == SPURIOUS)
+		return false;
+	self->wrong_source |= value != ((self->cpu + CPUS - 1) % CPUS << 10 | 5);
+	self->taken++;
+	eoi(self->f, self->cpu, value);
+	return true;
+}
+
+static void *send_and_take(void *opaque)
+{
+	struct sender *self = opaque;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		send_sgi(self->f, self->cpu, 1U << (self->cpu + 1) % CPUS, 5);
+		take_sgi(self);
+	}
+	return NULL;
+}
+
+static void test_cpus_at_once(void **state)
+{
+	struct gic_fixture *f = *state;
+	struct sender senders[CPUS] = { 0 };
+	pthread_t threads[CPUS];
+
+	open_all(f);
+	for (unsigned i = 0; i < CPUS; i++) {
+		senders[i].f = f;
+		senders[i].cpu = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, send_and_take, &senders[i]), 0);
+	}
+	for (unsigned i = 0; i < CPUS; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < CPUS; i++) {
+		take_sgi(&senders[i]);
+		assert_false(take_sgi(&senders[i]));
+		assert_false(senders[i].wrong_source);
+		assert_in_range(senders[i].taken, 1, ROUNDS);
+		assert_false(irq_high(f, i));
+		assert_int_equal(cpu_get(f, i, GICC_RPR), 0xff);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +656,7 @@ int main(void)
 		GIC_TEST(test_device_tree),
 		GIC_TEST(test_random_accesses),
 		GIC_TEST(test_storm_ends_at_rest),
+		GIC_TEST(test_cpus_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
