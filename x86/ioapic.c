@@ -9,7 +9,6 @@
 // they were asked for, so they are told which vectors are level-triggered.
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "device.h"
 #include "ioapic.h"
@@ -111,18 +110,28 @@ static void end_vector(struct ioapic *ioapic, uint8_t vector)
 	}
 }
 
-// A masked one counts as well: it may still have to be ended.
+// What the accelerator is to know of a pin. A masked one counts as well: it may still
+// have to be ended.
+static struct x86_message level_message(uint64_t entry)
+{
+	if (entry & ENTRY_LEVEL && entry & ENTRY_VECTOR)
+		return message(entry);
+	return (struct x86_message){ 0 };
+}
+
 static void tell_levels(struct ioapic *ioapic)
 {
-	struct x86_message levels[IOAPIC_PINS] = { 0 };
+	bool changed = false;
 
-	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
-		if (ioapic->entries[pin] & ENTRY_LEVEL && ioapic->entries[pin] & ENTRY_VECTOR)
-			levels[pin] = message(ioapic->entries[pin]);
-	if (memcmp(levels, ioapic->levels, sizeof(levels)) == 0)
-		return;
-	memcpy(ioapic->levels, levels, sizeof(levels));
-	ioapic->accel->ops->x86->set_levels(ioapic->accel, levels, IOAPIC_PINS);
+	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+		struct x86_message *known = &ioapic->levels[pin];
+		struct x86_message now = level_message(ioapic->entries[pin]);
+
+		changed |= now.address != known->address || now.data != known->data;
+		*known = now;
+	}
+	if (changed)
+		ioapic->accel->ops->x86->set_levels(ioapic->accel, ioapic->levels, IOAPIC_PINS);
 }
 
 // -- registers; with the lock held --

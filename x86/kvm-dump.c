@@ -79,9 +79,9 @@ static void add_code(struct text *text, struct vcpu *vcpu)
 	add(text, "\n");
 }
 
-size_t kvm_arch_dump(struct vcpu *vcpu, char *data, size_t size)
+size_t kvm_arch_dump(struct vcpu *vcpu, char *text, size_t size)
 {
-	struct text text = { .data = data, .size = size };
+	struct text report = { .data = text, .size = size };
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
@@ -90,9 +90,9 @@ size_t kvm_arch_dump(struct vcpu *vcpu, char *data, size_t size)
 		return 0;
 	// KVM with AMD's SVM resets a CPU that has shut down: its registers are lost.
 	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000)
-		add(&text, "those of a CPU after reset: the host's KVM has not kept them\n");
-	add_regs(&text, &regs);
-	add_sregs(&text, &sregs);
-	add_code(&text, vcpu);
-	return MIN(text.used, size);
+		add(&report, "those of a CPU after reset: the host's KVM has not kept them\n");
+	add_regs(&report, &regs);
+	add_sregs(&report, &sregs);
+	add_code(&report, vcpu);
+	return MIN(report.used, size);
 }

@@ -124,7 +124,7 @@ static void set_time(struct fixture *f, uint8_t b)
 	uint8_t hours = b & BINARY ? 21 : 0x21;
 
 	if (!(b & HOURS_24))
-		hours = b & BINARY ? 0x89 : 0x89;
+		hours = 0x89; // 9 p.m. in both
 	put(f, B, b | SET);
 	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
 		put(f, fields[i].reg, b & BINARY ? fields[i].binary : fields[i].bcd);
