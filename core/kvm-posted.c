@@ -94,13 +94,15 @@ static int tell_kvm(struct kvm_posted *posted, unsigned long request)
 	return ioctl(kvm_vm(posted->accel)->fd, request, &posted->zone) < 0 ? -errno : 0;
 }
 
+// Other vCPUs look at the ring from the flag on; KVM may fill it before its call is over.
 static void begin_collecting(struct kvm_posted *posted)
 {
+	atomic_store(&posted->collecting, true);
 	if (tell_kvm(posted, KVM_REGISTER_COALESCED_MMIO)) {
 		posted->refused = true;
+		atomic_store(&posted->collecting, false);
 		return;
 	}
-	atomic_store(&posted->collecting, true);
 	loop_post(posted->loop, &posted->begin);
 }
 
