@@ -30,6 +30,7 @@ for suite in $(suites); do
 	add+=("$work/vmlinux-$suite:guest/$suite/vmlinux")
 	also "$suite/kernel"
 	also "$suite/vmlinux"
+	[ "$suite" != trixie ] || also "$suite/kernel" --irqchip split
 done
 set_in_host serial ttyS0
 in_host stock.sh
