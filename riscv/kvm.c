@@ -24,6 +24,7 @@
 #define CSR_SEED 0x015
 #define SEED_ES16 (2U << 30)
 
+#define SCOUNTEREN_ALL 7             // cycle, time, instret
 #define SRST_REASON_SYSTEM_FAILURE 1 // SBI 2.0 10.1
 
 // -- registers --
@@ -176,7 +177,9 @@ static void reset_services(struct vcpu *vcpu)
 static int reset_csrs(struct vcpu *vcpu)
 {
 	for (unsigned i = 0; i < KVM_RISCV_CSR_SENVCFG; i++) {
-		int ret = kvm_set_reg(vcpu, KVM_RISCV_REG(KVM_RISCV_CSR, i), 0, "reset a CSR");
+		// User mode reads time: Linux counts on its environment for that.
+		uint64_t value = i == KVM_RISCV_CSR_SCOUNTEREN ? SCOUNTEREN_ALL : 0;
+		int ret = kvm_set_reg(vcpu, KVM_RISCV_REG(KVM_RISCV_CSR, i), value, "reset a CSR");
 
 		if (ret)
 			return ret;

@@ -124,10 +124,11 @@ stock_kernel() {
 	local name=$1 kernel=$2 serial=$3
 	shift 3
 
-	guest "$kernel" "disk rng" --cpus 1 "$@"
+	guest "$kernel" "disk rng clock" --cpus 1 "$@"
 	ok "$name, 1 vCPU: power off ends with status 0" ended_with 0
 	ok "$name, 1 vCPU: init" prints "^init reached: 1 CPUs, console $serial$"
 	devices_work "$name, 1 vCPU"
+	ok "$name, 1 vCPU: user space reads the clock" prints '^the clock is read$'
 
 	guest "$kernel" "disk rng again" --cpus 2 --console virtio "$@"
 	ok "$name, 2 vCPUs: power off ends with status 0" ended_with 0
