@@ -3,7 +3,7 @@
 //
 // usage: blk DEVICE OPERATIONS MIB
 //
-// Prints lines "@NAME VALUE" for ../bench/watch: 4 KiB operations a second, alone and by
+// Prints lines "@NAME VALUE" for ../bench/gauge: 4 KiB operations a second, alone and by
 // eight threads at once, and MiB a second in blocks of 1 MiB.
 #include <err.h>
 #include <fcntl.h>

@@ -41,13 +41,13 @@ compile() { # compile ARCH NAME
 # measure ARCH LKVM: leaves lines "MONITOR NAME VALUE" in $work/figures.
 measure() {
 	use "$1"
-	compile "$1" watch
+	compile "$1" gauge
 	compile "$1" blk
 	export KVIK_SUITE=trixie
 	"$files" fetch || bail "no kernel"
 	"$files" initrd "$work/initrd" "$here/bench/boot.init" virtio_mmio virtio_pci \
 		virtio_blk -- "$work/blk:bin/blk"
-	add+=("$2:bin/lkvm" "$work/watch:bin/watch" "$work/initrd:guest/initrd"
+	add+=("$2:bin/lkvm" "$work/gauge:bin/gauge" "$work/initrd:guest/initrd"
 		"$("$files" path kernel):guest/kernel")
 	set_in_host rounds "$rounds"
 	in_host bench.sh --icount --memory 3072 --time $((rounds * 1200)) >"$work/out" ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Starts a virtual machine monitor and measures it until its guest says that it is up.
 //
-// usage: watch [-t] MIB MARK COMMAND...
+// usage: gauge [-t] MIB MARK COMMAND...
 //
 // Prints lines "NAME VALUE" once the command's output holds a line with MARK: the time
 // since exec, KVM's exit counters, threads, and the resident memory in mappings that are
@@ -17,16 +17,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TRACING "/sys/kernel/tracing/"
 #define ENTRY TRACING "events/kvm/kvm_entry/"
-#define EXIT TRACING "events/kvm/kvm_userspace_exit/"
+#define EXITS TRACING "instances/gauge/"
+#define MAX_REASON 63 // of enum KVM_EXIT_*
 #define STATS "/sys/kernel/debug/kvm/"
 
-struct watch {
+struct gauge {
 	long ram_mib;
 	const char *mark;
 	bool trace;
@@ -69,22 +71,27 @@ static long long read_number(const char *path)
 
 // --- tracing ---
 
-// The clock is ours, and the first entry switches tracing off.
+// The clock is ours, and the first entry switches tracing off: but for exits to user
+// space, which go to a buffer of their own.
 static void trace_start(void)
 {
 	write_file(TRACING "trace_clock", "mono");
 	write_file(TRACING "trace", "");
 	write_file(ENTRY "trigger", "traceoff:1");
-	write_file(EXIT "trigger", "hist:keys=reason");
 	write_file(ENTRY "enable", "1");
 	write_file(TRACING "tracing_on", "1");
+	if (mkdir(EXITS, 0700))
+		warn("%s", EXITS);
+	write_file(EXITS "buffer_size_kb", "16384");
+	write_file(EXITS "events/kvm/kvm_userspace_exit/enable", "1");
 }
 
 static void trace_stop(void)
 {
 	write_file(ENTRY "enable", "0");
 	write_file(ENTRY "trigger", "!traceoff");
-	write_file(EXIT "trigger", "!hist:keys=reason");
+	if (rmdir(EXITS))
+		warn("%s", EXITS);
 }
 
 // "    kvik-123  [000] d.... 12.345678: kvm_entry: ..."
@@ -107,21 +114,26 @@ static void print_first_entry(double begin_s)
 		fclose(file);
 }
 
-// "{ reason:  6 } hitcount:  123"
+// "    kvik-123  [000] ..... 12.345678: kvm_userspace_exit: reason KVM_EXIT_MMIO (6)"
 static void print_reasons(void)
 {
-	FILE *file = fopen(EXIT "hist", "r");
-	char line[256];
-	long long count, total = 0;
-	int reason;
+	FILE *file = fopen(EXITS "trace", "r");
+	long counts[MAX_REASON + 1] = { 0 }, total = 0;
+	char line[512];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "{ reason: %d } hitcount: %lld", &reason, &count) != 2)
-			continue;
-		printf("user_exits_of_reason_%d %lld\n", reason, count);
-		total += count;
+		char *reason = strstr(line, "_exit: reason ");
+		char *number = reason ? strrchr(reason, '(') : NULL;
+		long value = number ? strtol(number + 1, NULL, 10) : 0;
+
+		total += number != NULL;
+		if (number && value >= 0 && value <= MAX_REASON)
+			counts[value]++;
 	}
-	printf("user_exits %lld\n", total);
+	for (int i = 0; i <= MAX_REASON; i++)
+		if (counts[i])
+			printf("user_exits_reason_%d %ld\n", i, counts[i]);
+	printf("user_exits %ld\n", total);
 	if (file)
 		fclose(file);
 }
@@ -164,52 +176,52 @@ static long own_kib(pid_t pid, long ram_mib)
 	return sum_kib;
 }
 
-static void report(const struct watch *watch)
+static void report(const struct gauge *gauge)
 {
-	double time_s = now_s() - watch->begin_s;
+	double time_s = now_s() - gauge->begin_s;
 
-	if (watch->trace) {
-		print_first_entry(watch->begin_s);
+	if (gauge->trace) {
+		print_first_entry(gauge->begin_s);
 		print_reasons();
 		return;
 	}
 	printf("exits %lld\n", read_number(STATS "exits"));
 	printf("init_ms %.1f\n", time_s * 1e3);
-	printf("own_kib %ld\n", own_kib(watch->pid, watch->ram_mib));
-	printf("threads %d\n", count_threads(watch->pid));
+	printf("own_kib %ld\n", own_kib(gauge->pid, gauge->ram_mib));
+	printf("threads %d\n", count_threads(gauge->pid));
 }
 
-static void take_line(struct watch *watch, const char *line)
+static void take_line(struct gauge *gauge, const char *line)
 {
-	if (!watch->marked && strstr(line, watch->mark)) {
-		watch->marked = true;
-		report(watch);
+	if (!gauge->marked && strstr(line, gauge->mark)) {
+		gauge->marked = true;
+		report(gauge);
 	}
 	if (line[0] == '@')
 		printf("%s\n", line + 1);
 }
 
-static void follow(struct watch *watch, FILE *output)
+static void follow(struct gauge *gauge, FILE *output)
 {
 	char line[4096];
 
 	while (fgets(line, sizeof(line), output)) {
 		line[strcspn(line, "\r\n")] = '\0';
-		take_line(watch, line);
+		take_line(gauge, line);
 	}
 }
 
-static FILE *start(struct watch *watch, char **command)
+static FILE *start(struct gauge *gauge, char **command)
 {
 	int ends[2];
 
 	if (pipe(ends))
 		err(1, "pipe");
-	watch->begin_s = now_s();
-	watch->pid = fork();
-	if (watch->pid < 0)
+	gauge->begin_s = now_s();
+	gauge->pid = fork();
+	if (gauge->pid < 0)
 		err(1, "fork");
-	if (watch->pid == 0) {
+	if (gauge->pid == 0) {
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
@@ -223,23 +235,23 @@ static FILE *start(struct watch *watch, char **command)
 
 int main(int argc, char **argv)
 {
-	struct watch watch = { .trace = argc > 1 && strcmp(argv[1], "-t") == 0 };
+	struct gauge gauge = { .trace = argc > 1 && strcmp(argv[1], "-t") == 0 };
 	int status = 1;
 	FILE *output;
 
-	argv += watch.trace;
-	argc -= watch.trace;
+	argv += gauge.trace;
+	argc -= gauge.trace;
 	if (argc < 4)
-		errx(2, "usage: watch [-t] MIB MARK COMMAND...");
+		errx(2, "usage: gauge [-t] MIB MARK COMMAND...");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	watch.ram_mib = strtol(argv[1], NULL, 10);
-	watch.mark = argv[2];
-	if (watch.trace)
+	gauge.ram_mib = strtol(argv[1], NULL, 10);
+	gauge.mark = argv[2];
+	if (gauge.trace)
 		trace_start();
-	output = start(&watch, argv + 3);
-	follow(&watch, output);
-	if (watch.trace)
+	output = start(&gauge, argv + 3);
+	follow(&gauge, output);
+	if (gauge.trace)
 		trace_stop();
-	waitpid(watch.pid, &status, 0);
-	return watch.marked ? 0 : 1;
+	waitpid(gauge.pid, &status, 0);
+	return gauge.marked ? 0 : 1;
 }
