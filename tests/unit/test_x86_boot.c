@@ -195,7 +195,7 @@ static void test_boot_params_of_a_vmlinux(void **state)
 	assert_int_equal(get32(params + 0x21c), 0x789);
 	assert_int_equal(get32(params + 0x0c4), 1);
 	assert_int_equal(get32(params + 0x228), X86_CMDLINE_GPA);
-	assert_string_equal(bytes_at(&mem, X86_CMDLINE_GPA, 64), "console=ttyS0");
+	assert_string_equal((const char *)bytes_at(&mem, X86_CMDLINE_GPA, 64), "console=ttyS0");
 	assert_e820(params, &boot);
 	memory_exit(&mem);
 }
@@ -330,7 +330,7 @@ static void test_entry_by_pvh(void **state)
 	module = bytes_at(&mem, get64(info + 16), 32);
 	assert_int_equal(get64(module), 0x123456000);
 	assert_int_equal(get64(module + 8), 0x100000789);
-	assert_string_equal(bytes_at(&mem, get64(info + 24), 64), "console=ttyS0");
+	assert_string_equal((const char *)bytes_at(&mem, get64(info + 24), 64), "console=ttyS0");
 	assert_int_equal(get64(info + 32), X86_ACPI_GPA);
 	assert_pvh_map(&mem, info, &boot);
 	boot.initrd_bytes = 0;
