@@ -4,7 +4,8 @@
 # shellcheck shell=bash
 #
 # NESTED_BUILD is where `make cross` put the programs under test; NESTED_SUITES the guest
-# kernels ("trixie bookworm"); NESTED_TIME the longest time in seconds for one host.
+# kernels ("trixie bookworm"); NESTED_BRIEF=yes takes all but the first suite in one form
+# each only; NESTED_TIME is the longest time in seconds for one host.
 set -u
 export LC_ALL=C
 
@@ -76,6 +77,10 @@ set_in_host() {
 
 # also KERNEL-FILE [OPTION...]: one more line for host/stock.sh.
 also() {
+	local suite=${1%%/*}
+
+	[ "${NESTED_BRIEF:-}" != yes ] || [ "$suite" = "${NESTED_SUITES%% *}" ] ||
+		[[ $guests != *"$suite/"* ]] || return 0
 	guests+="$*"$'\n'
 }
 
