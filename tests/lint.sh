@@ -57,19 +57,34 @@ each() { # each FILE... -- COMMAND...
 	printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" "$@"
 }
 
+# The half of a machine that is for KVM on it needs its headers of the kernel. Without its
+# cross compiler it is not looked at.
+triple() {
+	case $1 in
+	arm/kvm*) echo aarch64-linux-gnu ;;
+	riscv/kvm*) echo riscv64-linux-gnu ;;
+	x86/kvm*) echo x86_64-linux-gnu ;;
+	esac
+}
+export -f triple
+
 # A header that needs another includes it itself.
 self_contained() {
 	each "${headers[@]}" -- bash -c '
-		file=${!#}
+		file=${!#} triple=$(triple "${!#}") cc=${CC:-cc}
+		[ -z "$triple" ] || cc=$triple-gcc
+		type "$cc" >/dev/null 2>&1 || [ -z "$triple" ] || exit 0
 		printf "#include \"%s\"\n" "$file" |
-			${CC:-cc} "${@:1:$#-1}" -iquote . -iquote "$(dirname "$file")" \
+			$cc "${@:1:$#-1}" -iquote . -iquote "$(dirname "$file")" \
 			-fsyntax-only -x c -' check "${flags[@]}"
 }
 
 tidy() {
 	each "${sources[@]}" -- bash -c '
-		file=${!#}
-		clang-tidy --quiet "$file" -- "${@:1:$#-1}" 2>/dev/null' check "${flags[@]}" \
+		file=${!#} triple=$(triple "${!#}")
+		type "${triple:-gcc}-gcc" >/dev/null 2>&1 || [ -z "$triple" ] || exit 0
+		clang-tidy --quiet "$file" -- "${@:1:$#-1}" \
+			${triple:+"--target=$triple" "-I/usr/$triple/include"} 2>/dev/null' check "${flags[@]}" \
 		-frounding-math
 }
 
@@ -95,7 +110,7 @@ licensed() {
 	while read -r file; do
 		case $file in
 		COPYING | HACKING | *.md | *.1 | *.svg | *.suppress | .[a-z]* | */.[a-z]*) ;;
-		tests/fuzz/corpus/* | *.expect | *.list | tests/guest/list) ;;
+		tests/fuzz/corpus/* | *.expect | *.list | tests/guest/*list) ;;
 		*)
 			head -n 3 "$file" | grep -aq SPDX-License-Identifier && continue
 			echo "$file: no SPDX-License-Identifier"

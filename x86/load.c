@@ -102,6 +102,7 @@ static int load_description(struct machine *machine, struct x86_boot *boot)
 {
 	struct x86_machine *priv = x86_machine_priv(machine);
 	char command_line[BOOTARGS_SIZE];
+	struct x86_boot described;
 	int rc = x86_cmdline_build(machine->config, priv->virtio_slots, command_line,
 				   sizeof(command_line));
 
@@ -111,8 +112,9 @@ static int load_description(struct machine *machine, struct x86_boot *boot)
 		rc = x86_boot_map(boot, machine->memory);
 	if (rc)
 		return rc;
-	boot->command_line = command_line;
-	return x86_boot_write(boot, machine->memory, &priv->entry);
+	described = *boot;
+	described.command_line = command_line;
+	return x86_boot_write(&described, machine->memory, &priv->entry);
 }
 
 int x86_load(struct machine *machine)

@@ -25,6 +25,7 @@ static struct {
 	long type, page_bytes;
 } fs;
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 int statfs(const char *path, struct statfs *buf)
 {
 	if (access(path, F_OK) < 0)
