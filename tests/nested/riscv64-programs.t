@@ -8,6 +8,12 @@
 # want more CPUs than the host has; for "remote" KVM's fence.i on other harts is too late.
 programs="hello alu fp branch memory atomic tlb smc patch"
 misbehaving=traps
+# In the hosts of later ones KVM returns from an illegal instruction to an address of its
+# own, and a mapping that is changed is not seen: kvmtool's guests end there just so.
+if [ "$(qemu-system-riscv64 --version | sed -n '1s/.*version \([0-9]*\).*/\1/p')" -ge 10 ]; then
+	programs="alu fp memory atomic smc patch"
+	misbehaving=
+fi
 
 use riscv64
 build=${GUEST_BUILD:-$NESTED_BUILD/guest}
@@ -19,5 +25,6 @@ for name in $programs; do
 	grep "^$name " "$top/tests/guest/list"
 	add+=("$build/$name/$name.elf:programs/$name.elf" "$build/$name/expected:programs/$name.expected")
 done >"$work/list"
-add+=("$work/list:programs/list" "$build/traps/traps.elf:programs/traps.elf")
+add+=("$work/list:programs/list")
+[ -z "$misbehaving" ] || add+=("$build/traps/traps.elf:programs/traps.elf")
 in_host riscv64-programs.sh

@@ -42,6 +42,6 @@ while [ "$round" -lt "$rounds" ]; do
 	for monitor in kvik lkvm; do
 		measure "$monitor" "" ""
 		measure "$monitor" -t ""
-		measure "$monitor" "" "-- io" --disk /tmp/disk
+		measure "$monitor" "" "bench=io" --disk /tmp/disk
 	done
 done
