@@ -378,7 +378,8 @@ static void test_iasl(void **state)
 	assert_int_equal(shell("iasl -ve DSDT.dsl >log 2>&1 && "
 			       "grep -q '0 Errors, 0 Warnings' log"),
 			 0);
-	assert_int_equal(shell("for t in FACP APIC SPCR; do iasl $t.dsl || exit; done >log 2>&1 && "
+	// Not SPCR: iasl 20250404 takes it apart and then misses fields of a later revision.
+	assert_int_equal(shell("for t in FACP APIC; do iasl $t.dsl || exit; done >log 2>&1 && "
 			       "! grep -E 'Error |Warning ' log"),
 			 0);
 	assert_int_equal(shell("grep -c 'Device (D' DSDT.dsl | grep -qx 257"), 0);
