@@ -84,8 +84,8 @@ tidy() {
 		file=${!#} triple=$(triple "${!#}")
 		type "${triple:-gcc}-gcc" >/dev/null 2>&1 || [ -z "$triple" ] || exit 0
 		clang-tidy --quiet "$file" -- "${@:1:$#-1}" \
-			${triple:+"--target=$triple" "-I/usr/$triple/include"} 2>/dev/null' check "${flags[@]}" \
-		-frounding-math
+			$([ -n "$triple" ] && echo "--target=$triple -I/usr/$triple/include" ||
+				echo -frounding-math) 2>/dev/null' check "${flags[@]}"
 }
 
 # System headers are not shown to it; what it gets wrong stands in cppcheck.suppress.
