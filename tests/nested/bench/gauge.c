@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -222,6 +223,8 @@ static FILE *start(struct gauge *gauge, char **command)
 	if (gauge->pid < 0)
 		err(1, "fork");
 	if (gauge->pid == 0) {
+		// Not to outlive a gauge whose time is over.
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
