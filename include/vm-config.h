@@ -17,6 +17,42 @@ struct disk_config {
 	bool direct; // O_DIRECT
 };
 
+// How a network device reaches the world.
+enum net_mode { NET_USER, NET_TAP, NET_STREAM, NET_COUNT };
+enum net_user_backend { NET_USER_SLIRP, NET_USER_PASST };
+
+// A port of the host's that leads into the guest; addresses as text, NULL: any.
+struct net_forward {
+	bool udp;
+	const char *host_address;
+	const char *guest_address;
+	uint16_t host_port;
+	uint16_t guest_port;
+};
+
+struct net_config {
+	enum net_mode mode;
+	uint8_t mac[6];       // the guest's
+	uint16_t mtu;         // 0: the backend's or 1500
+	unsigned queue_pairs; // 0: 1
+	// NET_USER
+	enum net_user_backend backend;
+	const char *host_ip; // NULL: the default, also below
+	const char *guest_ip;
+	struct net_forward *forwards;
+	unsigned forward_count;
+	// NET_TAP
+	const char *tap_name; // or a macvtap's /dev/tapN; NULL: a new one
+	const char *bridge;
+	const char *script;
+	const char *down_script;
+	bool vhost;
+	// NET_STREAM: a Unix socket's path. NET_TAP and NET_STREAM: or an open descriptor.
+	const char *socket_path;
+	bool listen; // wait for the peer there, instead of connecting
+	int fd;      // -1: none
+};
+
 struct name_list {
 	const char **names;
 	unsigned count;
@@ -38,6 +74,8 @@ struct vm_config {
 	enum console_kind console;
 	struct disk_config *disks;
 	unsigned disk_count;
+	struct net_config *nets;
+	unsigned net_count;
 	bool rng;
 	bool no_defaults;    // nothing generated on the kernel command line
 	bool no_reboot;      // a guest reset ends the VM

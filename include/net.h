@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Network backends: where a guest's Ethernet frames go on the host.
+//
+// A backend has one or more queue pairs; each is attached to one loop and used on its
+// thread only. It moves whole frames and never sees a virtqueue. Where the info says
+// vnet_header, each frame is preceded by a struct virtio_net_hdr_v1 of 12 bytes
+// (virtio 1.2 5.1.6), in both directions; else by nothing.
+#ifndef KVIK_NET_H
+#define KVIK_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "util.h"
+
+struct loop;
+struct net;
+struct net_config;
+
+#define NET_VNET_HEADER_BYTES 12
+#define NET_QUEUE_PAIRS_MAX 8
+#define NET_MTU_MIN 68 // RFC 791
+#define NET_MTU_MAX 65535
+
+// What the other side may leave to its receiver; bits for net_set_offloads().
+#define NET_OFFLOAD_CSUM 0x01 // partial checksums
+#define NET_OFFLOAD_TSO4 0x02
+#define NET_OFFLOAD_TSO6 0x04
+#define NET_OFFLOAD_ECN 0x08
+#define NET_OFFLOAD_USO 0x10
+
+struct net_info {
+	const char *name; // for messages: "tap kvik0"
+	unsigned queue_pairs_max;
+	bool vnet_header;
+	unsigned send_offloads;    // what net_send() takes
+	unsigned receive_offloads; // what net_set_offloads() can switch on
+	uint16_t mtu;              // that the backend asks for; 0: none
+};
+
+struct net_events {
+	// Frames may be there to receive; told again (level-triggered) until the watch on
+	// them ends. Loop thread.
+	void (*readable)(void *opaque);
+	// net_send() may be tried again after -EAGAIN. Loop thread.
+	void (*writable)(void *opaque);
+	// The backend lost or regained its peer. Loop thread of pair 0.
+	void (*link_changed)(void *opaque, bool up);
+	void *opaque;
+};
+
+// Opens what @config names. Returns 0 or -errno after a message. Main thread.
+int net_open(struct net **net, const struct net_config *config) MUST_CHECK;
+const struct net_info *net_info(const struct net *net);
+// All pairs are detached. Main thread.
+void net_close(struct net *net);
+
+// Attaches queue pair @pair to its loop; nothing is watched yet. Loop thread, or while
+// the loop does not run.
+int net_attach(struct net *net, unsigned pair, struct loop *loop, struct net_events events)
+	MUST_CHECK;
+void net_detach(struct net *net, unsigned pair);
+// How many of the pairs the guest uses: the others get no frames. Loop thread of pair 0.
+int net_use_pairs(struct net *net, unsigned pairs) MUST_CHECK;
+// Whether to call readable(): not while the guest has no buffers.
+void net_watch(struct net *net, unsigned pair, bool receive);
+
+// Sends one frame. 0; -EAGAIN: not now, writable() will come; other -errno: the frame
+// is lost, as on a wire.
+int net_send(struct net *net, unsigned pair, const struct iovec *iov, unsigned count) MUST_CHECK;
+// Receives one frame. Its length, header included; -EAGAIN: none; -EMSGSIZE: it did
+// not fit and is lost; other -errno: the backend is gone (link_changed() tells).
+ssize_t net_receive(struct net *net, unsigned pair, const struct iovec *iov, unsigned count)
+	MUST_CHECK;
+// What the guest takes from now on; of receive_offloads. Loop thread of pair 0.
+int net_set_offloads(struct net *net, unsigned offloads) MUST_CHECK;
+
+#endif
