@@ -32,6 +32,7 @@ struct net_forward {
 
 struct net_config {
 	enum net_mode mode;
+	bool optional;        // nobody asked for it: where it fails, the guest goes without
 	uint8_t mac[6];       // the guest's
 	uint16_t mtu;         // 0: the backend's or 1500
 	unsigned queue_pairs; // 0: 1
