@@ -33,21 +33,25 @@ bool disk_file_needs_bounce(const struct disk_file *file, const struct disk_requ
 	return false;
 }
 
-// 0 bytes read is the end of the file: somebody made it shorter.
-static int read_all(int fd, uint8_t *data, size_t len, off_t offset)
+// Up to the end of the file, and zeroes behind it; -EIO where that lies in front of the
+// first @need bytes.
+static int read_all(int fd, uint8_t *data, size_t len, size_t need, off_t offset)
 {
-	while (len) {
-		ssize_t n = pread(fd, data, len, offset);
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, data + done, len - done, offset + (off_t)done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		data += n;
-		len -= n;
-		offset += n;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += n;
 	}
-	return 0;
+	memset(data + done, 0, len - done);
+	return done < need ? -EIO : 0;
 }
 
 static int write_all(int fd, const uint8_t *data, size_t len, off_t offset)
@@ -77,11 +81,14 @@ static int bounce_piece(const struct disk_file *file, const struct disk_request 
 {
 	uint8_t *data = buffer + (piece->from - piece->block_from);
 	size_t whole = piece->block_to - piece->block_from, len = piece->to - piece->from;
+	size_t need = file->growable ? 0 : whole;
 	uint64_t done = piece->from - request->offset_bytes;
 	int ret = 0;
 
+	if (request->op == DISK_READ)
+		need = piece->to - piece->block_from;
 	if (request->op == DISK_READ || len < whole)
-		ret = read_all(file->fd, buffer, whole, piece->block_from);
+		ret = read_all(file->fd, buffer, whole, need, piece->block_from);
 	if (ret)
 		return ret;
 	if (request->op == DISK_READ) {
@@ -95,7 +102,7 @@ static int bounce_piece(const struct disk_file *file, const struct disk_request 
 	return write_all(file->fd, buffer, whole, piece->block_from);
 }
 
-int disk_file_bounce(struct disk_file *file, const struct disk_request *request)
+int disk_file_bounce(const struct disk_file *file, const struct disk_request *request)
 {
 	uint64_t end = request->offset_bytes + request->len_bytes;
 	struct piece piece = { .to = request->offset_bytes };
@@ -112,4 +119,33 @@ int disk_file_bounce(struct disk_file *file, const struct disk_request *request)
 	}
 	free(buffer);
 	return ret;
+}
+
+static int transfer(const struct disk_file *file, enum disk_op op, void *data, size_t len,
+		    uint64_t offset)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	struct disk_request request = {
+		.op = op,
+		.offset_bytes = offset,
+		.len_bytes = len,
+		.iov = &iov,
+		.iov_count = 1,
+	};
+
+	if (disk_file_needs_bounce(file, &request))
+		return disk_file_bounce(file, &request);
+	if (op == DISK_READ)
+		return read_all(file->fd, data, len, len, (off_t)offset);
+	return write_all(file->fd, data, len, (off_t)offset);
+}
+
+int disk_file_read(const struct disk_file *file, void *data, size_t len, uint64_t offset)
+{
+	return transfer(file, DISK_READ, data, len, offset);
+}
+
+int disk_file_write(const struct disk_file *file, const void *data, size_t len, uint64_t offset)
+{
+	return transfer(file, DISK_WRITE, (void *)data, len, offset);
 }

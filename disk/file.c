@@ -94,39 +94,14 @@ static int examine_block_device(struct disk_file *file)
 static int examine_regular_file(struct disk_file *file, const struct stat *st)
 {
 	struct disk_info *info = &file->info;
-	uint32_t tail_bytes = st->st_size % SECTOR_BYTES;
 	uint32_t fs_block_bytes = st->st_blksize;
 	bool power_of_two = !(fs_block_bytes & (fs_block_bytes - 1));
 
-	if (tail_bytes)
-		warn("disk %s: its last %u bytes do not fill a sector; the guest does not see them",
-		     file->path, tail_bytes);
-	info->size_bytes = st->st_size - tail_bytes;
+	info->size_bytes = st->st_size;
 	info->block_bytes = SECTOR_BYTES;
 	info->physical_block_bytes = SECTOR_BYTES;
 	if (power_of_two && fs_block_bytes <= 64 * KIB)
 		info->physical_block_bytes = MAX(fs_block_bytes, (uint32_t)SECTOR_BYTES);
-	return 0;
-}
-
-static int check_content(const struct disk_file *file)
-{
-	static const char qcow2_magic[4] = { 'Q', 'F', 'I', '\xfb' };
-	char magic[sizeof(qcow2_magic)];
-	ssize_t n;
-
-	if (!file->info.size_bytes)
-		return fail_msg(EINVAL, "disk %s: is empty; truncate -s 10G %s gives it a size",
-				file->path, file->path);
-	n = pread(file->fd, magic, sizeof(magic), 0);
-	if (n != sizeof(magic))
-		return fail(n < 0 ? errno : EIO, "disk %s: read", file->path);
-	// As a raw disk it would show the guest the wrong data, and be destroyed by it.
-	if (!memcmp(magic, qcow2_magic, sizeof(magic)))
-		return fail_msg(EINVAL,
-				"disk %s: is a qcow2 image; only raw ones are supported: "
-				"qemu-img convert -O raw makes one of it",
-				file->path);
 	return 0;
 }
 
@@ -143,7 +118,7 @@ static int examine(struct disk_file *file)
 		ret = examine_block_device(file);
 	else
 		ret = refuse_kind(file->path, st.st_mode);
-	return ret ? ret : check_content(file);
+	return ret;
 }
 
 // -- whose it is --
@@ -194,8 +169,24 @@ static int set_flags(struct disk_file *file)
 	if (!file->direct)
 		return 0;
 	find_alignment(file);
+	return 0;
+}
+
+int disk_file_fix_size(struct disk_file *file)
+{
+	struct disk_info *info = &file->info;
+	uint32_t tail_bytes = info->size_bytes % SECTOR_BYTES;
+
+	file->growable = false;
+	if (tail_bytes)
+		warn("disk %s: its last %u bytes do not fill a sector; the guest does not see them",
+		     file->path, tail_bytes);
+	info->size_bytes -= tail_bytes;
+	if (!info->size_bytes)
+		return fail_msg(EINVAL, "disk %s: is empty; truncate -s 10G %s gives it a size",
+				file->path, file->path);
 	// A last block written whole would make the file longer.
-	if (file->info.size_bytes % file->offset_align)
+	if (info->size_bytes % file->offset_align)
 		return fail_msg(EINVAL,
 				"disk %s: direct I/O needs a size in multiples of %u bytes; "
 				"leave out ,direct or round it up: truncate -s %%%u %s",
@@ -297,6 +288,7 @@ int disk_file_open(struct disk_file *file, const struct disk_config *config)
 	*file = (struct disk_file){
 		.fd = -1,
 		.path = config->path,
+		.growable = true,
 		.direct = config->direct,
 		.offset_align = 1,
 		.memory_align = 1,

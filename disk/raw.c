@@ -13,19 +13,16 @@
 // direct I/O they are mostly there when io_submit() returns, so they are fetched
 // then, too. The eventfd is watched edge-triggered, which saves reading it.
 
-#include "disk.h"
-
-#include <assert.h>
 #include <errno.h>
 #include <libaio.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "disk-priv.h"
 #include "file.h"
 #include "iov.h"
 #include "log.h"
@@ -35,6 +32,7 @@
 #define WINDOW_MAX 16 // buffers of a follow-up transfer
 #define ZEROES_BYTES (64 * KIB)
 #define NOT_AT_ONCE 1 // not an errno
+#define QUEUES_MAX 8
 
 struct raw_op {
 	struct iocb iocb;
@@ -44,80 +42,63 @@ struct raw_op {
 	struct raw_op *next;             // free or ready
 };
 
-struct disk {
+struct raw_disk {
+	struct disk disk;
 	struct disk_file file;
-	struct loop *loop; // NULL: detached
-	struct disk_events events;
+};
+
+struct raw_queue {
+	struct disk_queue queue;
+	struct disk_file *file; // the disk's
 	io_context_t aio;
+	struct loop *loop;
 	struct loop_fd completed;
 	struct disk_request *waiting_head, *waiting_tail;
 	struct raw_op *ready_head, *ready_tail;
 	struct raw_op *free_ops;
 	unsigned in_flight;
-	bool unannounced; // done() was called since the last batch_done()
-	void *zeroes;     // never written, so it costs no memory
-	struct log_ratelimit error_limit;
+	void *zeroes; // never written, so it costs no memory
 	struct raw_op ops[RAW_DEPTH];
 };
 
-// -- the end of a request --
-
-static void log_error(struct disk *disk, const struct disk_request *request, int error)
+static struct raw_disk *to_raw(const struct disk *disk)
 {
-	static const char *const names[] = { "read", "write", "flush", "discard", "write zeroes" };
-
-	static_assert(ARRAY_SIZE(names) == DISK_OP_COUNT, "a name for each operation");
-	if (error == -EOPNOTSUPP || !log_ratelimit_ok(&disk->error_limit))
-		return;
-	if (request->op == DISK_FLUSH)
-		warn("disk %s: flush: %s", disk->file.path, strerror(-error));
-	else
-		warn("disk %s: %s of %llu bytes at %llu: %s", disk->file.path, names[request->op],
-		     (unsigned long long)request->len_bytes,
-		     (unsigned long long)request->offset_bytes, strerror(-error));
+	return container_of(disk, struct raw_disk, disk);
 }
 
-static void complete(struct disk *disk, struct disk_request *request, int error)
+static struct raw_queue *to_raw_queue(struct disk_queue *queue)
 {
-	disk->unannounced = true;
-	request->done(request, error);
-}
-
-static void complete_by_host(struct disk *disk, struct disk_request *request, int error)
-{
-	if (error)
-		log_error(disk, request, error);
-	complete(disk, request, error);
+	return container_of(queue, struct raw_queue, queue);
 }
 
 // -- operations --
 
-static struct raw_op *take_op(struct disk *disk)
+static struct raw_op *take_op(struct raw_queue *queue)
 {
-	struct raw_op *op = disk->free_ops;
+	struct raw_op *op = queue->free_ops;
 
 	if (op)
-		disk->free_ops = op->next;
+		queue->free_ops = op->next;
 	return op;
 }
 
-static void release_op(struct disk *disk, struct raw_op *op)
+static void release_op(struct raw_queue *queue, struct raw_op *op)
 {
-	op->next = disk->free_ops;
-	disk->free_ops = op;
+	op->next = queue->free_ops;
+	queue->free_ops = op;
 }
 
-static void append_ready(struct disk *disk, struct raw_op *op)
+static void append_ready(struct raw_queue *queue, struct raw_op *op)
 {
 	op->next = NULL;
-	if (disk->ready_head)
-		disk->ready_tail->next = op;
+	if (queue->ready_head)
+		queue->ready_tail->next = op;
 	else
-		disk->ready_head = op;
-	disk->ready_tail = op;
+		queue->ready_head = op;
+	queue->ready_tail = op;
 }
 
-static unsigned fill_window(const struct disk *disk, struct raw_op *op)
+static unsigned fill_window(const struct raw_queue *queue, struct raw_op *op)
 {
 	const struct disk_request *request = op->request;
 	uint64_t left = request->len_bytes - op->done_bytes;
@@ -127,14 +108,14 @@ static unsigned fill_window(const struct disk *disk, struct raw_op *op)
 		return iov_slice(op->window, WINDOW_MAX, request->iov, request->iov_count,
 				 op->done_bytes, left);
 	for (; n < WINDOW_MAX && left; n++) {
-		op->window[n].iov_base = disk->zeroes;
+		op->window[n].iov_base = queue->zeroes;
 		op->window[n].iov_len = MIN(left, (uint64_t)ZEROES_BYTES);
 		left -= op->window[n].iov_len;
 	}
 	return n;
 }
 
-static void prepare_transfer(struct disk *disk, struct raw_op *op)
+static void prepare_transfer(struct raw_queue *queue, struct raw_op *op)
 {
 	const struct disk_request *request = op->request;
 	uint64_t offset = request->offset_bytes + op->done_bytes;
@@ -142,133 +123,133 @@ static void prepare_transfer(struct disk *disk, struct raw_op *op)
 	unsigned count = request->iov_count;
 
 	if (op->done_bytes || request->op == DISK_WRITE_ZEROES || count > IOV_MAX) {
-		count = fill_window(disk, op);
+		count = fill_window(queue, op);
 		iov = op->window;
 	}
 	if (request->op == DISK_READ)
-		io_prep_preadv(&op->iocb, disk->file.fd, iov, count, offset);
+		io_prep_preadv(&op->iocb, queue->file->fd, iov, count, offset);
 	else
-		io_prep_pwritev(&op->iocb, disk->file.fd, iov, count, offset);
+		io_prep_pwritev(&op->iocb, queue->file->fd, iov, count, offset);
 }
 
-static void make_ready(struct disk *disk, struct raw_op *op)
+static void make_ready(struct raw_queue *queue, struct raw_op *op)
 {
 	if (op->request->op == DISK_FLUSH)
-		io_prep_fdsync(&op->iocb, disk->file.fd);
+		io_prep_fdsync(&op->iocb, queue->file->fd);
 	else
-		prepare_transfer(disk, op);
-	io_set_eventfd(&op->iocb, disk->completed.fd);
+		prepare_transfer(queue, op);
+	io_set_eventfd(&op->iocb, queue->completed.fd);
 	op->iocb.data = op;
-	append_ready(disk, op);
+	append_ready(queue, op);
 }
 
 // @result is the host's: bytes or -errno. A transfer of 0 bytes met the end of the
 // file, which somebody made shorter: never zeroes that nobody wrote.
-static int judge(struct disk *disk, const struct disk_request *request, long result)
+static int judge(struct raw_queue *queue, const struct disk_request *request, long result)
 {
 	if (request->op != DISK_FLUSH)
 		return result ? MIN(result, 0) : -EIO;
 	// Where a file system cannot do it asynchronously.
 	if (result == -EINVAL)
-		return fdatasync(disk->file.fd) ? -errno : 0;
+		return fdatasync(queue->file->fd) ? -errno : 0;
 	return result;
 }
 
-static void end_op(struct disk *disk, struct raw_op *op, long result)
+static void end_op(struct raw_queue *queue, struct raw_op *op, long result)
 {
 	struct disk_request *request = op->request;
-	int error = judge(disk, request, result);
+	int error = judge(queue, request, result);
 
 	if (!error && request->op != DISK_FLUSH) {
 		op->done_bytes += result;
 		if (op->done_bytes < request->len_bytes) {
-			make_ready(disk, op);
+			make_ready(queue, op);
 			return;
 		}
 	}
-	release_op(disk, op);
-	complete_by_host(disk, request, error);
+	release_op(queue, op);
+	disk_complete(&queue->queue, request, error);
 }
 
 // -- from waiting to in flight --
 
 // Requests for which there is no asynchronous call.
-static int try_at_once(struct disk *disk, const struct disk_request *request)
+static int try_at_once(struct raw_queue *queue, const struct disk_request *request)
 {
 	int error;
 
 	if (request->op == DISK_DISCARD)
-		return disk_file_discard(&disk->file, request->offset_bytes, request->len_bytes);
+		return disk_file_discard(queue->file, request->offset_bytes, request->len_bytes);
 	if (request->op != DISK_WRITE_ZEROES)
 		return NOT_AT_ONCE;
-	error = disk_file_zero(&disk->file, request->offset_bytes, request->len_bytes,
+	error = disk_file_zero(queue->file, request->offset_bytes, request->len_bytes,
 			       request->unmap);
 	return error == -EOPNOTSUPP ? NOT_AT_ONCE : error;
 }
 
-static void pop_waiting(struct disk *disk)
+static void pop_waiting(struct raw_queue *queue)
 {
-	disk->waiting_head = disk->waiting_head->next;
+	queue->waiting_head = queue->waiting_head->next;
 }
 
 // Returns false when the request must wait longer, and those behind it with it.
-static bool start_request(struct disk *disk, struct disk_request *request)
+static bool start_request(struct raw_queue *queue, struct disk_request *request)
 {
-	bool bounce = disk_file_needs_bounce(&disk->file, request);
-	int result = try_at_once(disk, request);
+	bool bounce = disk_file_needs_bounce(queue->file, request);
+	int result = try_at_once(queue, request);
 	struct raw_op *op;
 
 	if (result == NOT_AT_ONCE && bounce) {
-		if (disk->in_flight || disk->ready_head)
+		if (queue->in_flight || queue->ready_head)
 			return false;
-		result = disk_file_bounce(&disk->file, request);
+		result = disk_file_bounce(queue->file, request);
 	}
 	if (result != NOT_AT_ONCE) {
-		pop_waiting(disk);
-		complete_by_host(disk, request, result);
+		pop_waiting(queue);
+		disk_complete(&queue->queue, request, result);
 		return true;
 	}
-	op = take_op(disk);
+	op = take_op(queue);
 	if (!op)
 		return false;
-	pop_waiting(disk);
+	pop_waiting(queue);
 	op->request = request;
 	op->done_bytes = 0;
-	make_ready(disk, op);
+	make_ready(queue, op);
 	return true;
 }
 
-static void start_waiting(struct disk *disk)
+static void start_waiting(struct raw_queue *queue)
 {
-	while (disk->waiting_head && start_request(disk, disk->waiting_head))
+	while (queue->waiting_head && start_request(queue, queue->waiting_head))
 		;
 }
 
-static struct raw_op *pop_ready(struct disk *disk)
+static struct raw_op *pop_ready(struct raw_queue *queue)
 {
-	struct raw_op *op = disk->ready_head;
+	struct raw_op *op = queue->ready_head;
 
-	disk->ready_head = op->next;
+	queue->ready_head = op->next;
 	return op;
 }
 
-static void submit_ready(struct disk *disk)
+static void submit_ready(struct raw_queue *queue)
 {
-	while (disk->ready_head) {
+	while (queue->ready_head) {
 		struct iocb *batch[RAW_DEPTH];
 		int count = 0, taken;
 
-		for (struct raw_op *op = disk->ready_head; op; op = op->next)
+		for (struct raw_op *op = queue->ready_head; op; op = op->next)
 			batch[count++] = &op->iocb;
-		taken = io_submit(disk->aio, count, batch);
+		taken = io_submit(queue->aio, count, batch);
 		// Short of resources: the next completion gives some back.
-		if (taken == -EAGAIN && disk->in_flight)
+		if (taken == -EAGAIN && queue->in_flight)
 			return;
 		if (taken <= 0)
-			end_op(disk, pop_ready(disk), taken ? taken : -EAGAIN);
+			end_op(queue, pop_ready(queue), taken ? taken : -EAGAIN);
 		for (int i = 0; i < taken; i++) {
-			pop_ready(disk);
-			disk->in_flight++;
+			pop_ready(queue);
+			queue->in_flight++;
 		}
 	}
 }
@@ -276,195 +257,219 @@ static void submit_ready(struct disk *disk)
 // -- completions --
 
 // Returns how many it fetched; with @wait at least one if any is in flight.
-static int reap(struct disk *disk, bool wait)
+static int reap(struct raw_queue *queue, bool wait)
 {
 	struct io_event events[RAW_DEPTH];
 	struct timespec at_once = { 0 };
 	int count;
 
-	if (!disk->in_flight)
+	if (!queue->in_flight)
 		return 0;
-	count = io_getevents(disk->aio, wait, RAW_DEPTH, events, wait ? NULL : &at_once);
+	count = io_getevents(queue->aio, wait, RAW_DEPTH, events, wait ? NULL : &at_once);
 	for (int i = 0; i < count; i++) {
-		disk->in_flight--;
-		end_op(disk, events[i].data, (long)events[i].res);
+		queue->in_flight--;
+		end_op(queue, events[i].data, (long)events[i].res);
 	}
 	return MAX(count, 0);
 }
 
-static bool is_busy(const struct disk *disk)
+static bool is_busy(const struct raw_queue *queue)
 {
-	return disk->waiting_head || disk->ready_head || disk->in_flight;
-}
-
-static void announce(struct disk *disk)
-{
-	bool any = disk->unannounced;
-
-	disk->unannounced = false;
-	if (any && disk->events.batch_done)
-		disk->events.batch_done(disk->events.opaque);
+	return queue->waiting_head || queue->ready_head || queue->in_flight;
 }
 
 // Moves everything on as far as it goes; with @wait to the end.
-static void advance(struct disk *disk, bool wait)
+static void advance(struct raw_queue *queue, bool wait)
 {
 	int fetched;
 
 	do {
-		start_waiting(disk);
-		submit_ready(disk);
-		fetched = reap(disk, wait);
-	} while (fetched || (wait && is_busy(disk)));
-	announce(disk);
+		start_waiting(queue);
+		submit_ready(queue);
+		fetched = reap(queue, wait);
+	} while (fetched || (wait && is_busy(queue)));
+	disk_announce(&queue->queue);
 }
 
 static void on_completed(struct loop_fd *self, uint32_t epoll_events)
 {
-	advance(container_of(self, struct disk, completed), false);
+	advance(container_of(self, struct raw_queue, completed), false);
 }
 
 // -- requests --
 
-static int check_request(const struct disk *disk, const struct disk_request *request)
+static void raw_submit(struct disk_queue *base, struct disk_request *request)
 {
-	uint64_t size_bytes = disk->file.info.size_bytes;
+	struct raw_queue *queue = to_raw_queue(base);
 
-	if (request->op == DISK_FLUSH)
-		return 0;
-	if (request->op != DISK_READ && disk->file.info.read_only)
-		return -EROFS;
-	if (!request->len_bytes || request->offset_bytes > size_bytes ||
-	    request->len_bytes > size_bytes - request->offset_bytes)
-		return -EINVAL;
-	return 0;
-}
-
-void disk_submit(struct disk *disk, struct disk_request *request)
-{
-	int error = check_request(disk, request);
-
-	if (error) {
-		complete(disk, request, error);
-		return;
-	}
 	request->next = NULL;
-	if (disk->waiting_head)
-		disk->waiting_tail->next = request;
+	if (queue->waiting_head)
+		queue->waiting_tail->next = request;
 	else
-		disk->waiting_head = request;
-	disk->waiting_tail = request;
+		queue->waiting_head = request;
+	queue->waiting_tail = request;
 }
 
-void disk_kick(struct disk *disk)
+static void raw_kick(struct disk_queue *queue)
 {
-	advance(disk, false);
+	advance(to_raw_queue(queue), false);
 }
 
-void disk_drain(struct disk *disk)
+static void raw_drain(struct disk_queue *queue)
 {
-	advance(disk, true);
+	advance(to_raw_queue(queue), true);
 }
 
-// -- life --
-
-int disk_open(struct disk **disk, const struct disk_config *config)
+int raw_read(struct disk *disk, void *data, size_t len, uint64_t offset)
 {
-	struct disk *new = calloc(1, sizeof(*new));
-	int ret;
-
-	if (!new)
-		return fail(ENOMEM, "disk");
-	ret = disk_file_open(&new->file, config);
-	if (ret) {
-		free(new);
-		return ret;
-	}
-	new->completed.fd = -1;
-	*disk = new;
-	return 0;
+	return disk_file_read(&to_raw(disk)->file, data, len, offset);
 }
 
-const struct disk_info *disk_info(const struct disk *disk)
+int raw_write(struct disk *disk, const void *data, size_t len, uint64_t offset)
 {
-	return &disk->file.info;
+	return disk_file_write(&to_raw(disk)->file, data, len, offset);
 }
 
-static int set_up_aio(struct disk *disk)
+// -- queues --
+
+static int set_up_aio(struct raw_queue *queue)
 {
-	int ret = io_setup(RAW_DEPTH, &disk->aio);
+	const char *path = queue->file->path;
+	int ret = io_setup(RAW_DEPTH, &queue->aio);
 
 	if (!ret)
 		return 0;
-	disk->aio = NULL;
+	queue->aio = NULL;
 	if (ret == -EAGAIN)
 		return fail_msg(EAGAIN,
 				"disk %s: the host has no more asynchronous I/O to give; "
 				"raise its limit: sysctl fs.aio-max-nr=1048576",
-				disk->file.path);
-	return fail(-ret, "disk %s: set up asynchronous I/O", disk->file.path);
+				path);
+	return fail(-ret, "disk %s: set up asynchronous I/O", path);
 }
 
-static int watch_completions(struct disk *disk)
+static int watch_completions(struct raw_queue *queue)
 {
-	disk->completed.ready = on_completed;
-	disk->completed.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (disk->completed.fd < 0)
-		return fail(errno, "disk %s: create an eventfd", disk->file.path);
-	return loop_add_fd(disk->loop, &disk->completed, EPOLLIN | EPOLLET);
+	queue->completed.ready = on_completed;
+	queue->completed.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue->completed.fd < 0)
+		return fail(errno, "disk %s: create an eventfd", queue->file->path);
+	return loop_add_fd(queue->loop, &queue->completed, EPOLLIN | EPOLLET);
 }
 
-static int map_zeroes(struct disk *disk)
+static int map_zeroes(struct raw_queue *queue)
 {
-	disk->zeroes = mmap(NULL, ZEROES_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (disk->zeroes != MAP_FAILED)
+	queue->zeroes = mmap(NULL, ZEROES_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (queue->zeroes != MAP_FAILED)
 		return 0;
-	disk->zeroes = NULL;
-	return fail(errno, "disk %s: map memory", disk->file.path);
+	queue->zeroes = NULL;
+	return fail(errno, "disk %s: map memory", queue->file->path);
 }
 
-static void tear_down(struct disk *disk)
+static void free_queue(struct raw_queue *queue)
 {
-	if (disk->zeroes)
-		munmap(disk->zeroes, ZEROES_BYTES);
-	if (disk->aio)
-		io_destroy(disk->aio);
-	if (disk->completed.fd >= 0)
-		close(disk->completed.fd);
-	disk->zeroes = NULL;
-	disk->aio = NULL;
-	disk->completed.fd = -1;
-	disk->loop = NULL;
+	if (queue->zeroes)
+		munmap(queue->zeroes, ZEROES_BYTES);
+	if (queue->aio)
+		io_destroy(queue->aio);
+	if (queue->completed.fd >= 0)
+		close(queue->completed.fd);
+	free(queue);
 }
 
-int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events)
+static int raw_attach(struct disk *disk, struct loop *loop, struct disk_queue **queue)
 {
+	struct raw_queue *new = calloc(1, sizeof(*new));
 	int ret;
 
-	disk->loop = loop;
-	disk->events = events;
-	disk->free_ops = NULL;
+	if (!new)
+		return fail(ENOMEM, "disk %s", disk->path);
+	new->file = &to_raw(disk)->file;
+	new->loop = loop;
+	new->completed.fd = -1;
 	for (unsigned i = 0; i < RAW_DEPTH; i++)
-		release_op(disk, &disk->ops[i]);
-	ret = set_up_aio(disk);
+		release_op(new, &new->ops[i]);
+	ret = set_up_aio(new);
 	if (!ret)
-		ret = map_zeroes(disk);
+		ret = map_zeroes(new);
 	if (!ret)
-		ret = watch_completions(disk);
+		ret = watch_completions(new);
 	if (ret)
-		tear_down(disk);
+		free_queue(new);
+	else
+		*queue = &new->queue;
 	return ret;
 }
 
-void disk_detach(struct disk *disk)
+static void raw_detach(struct disk_queue *base)
 {
-	disk_drain(disk);
-	loop_remove_fd(disk->loop, &disk->completed);
-	tear_down(disk);
+	struct raw_queue *queue = to_raw_queue(base);
+
+	loop_remove_fd(queue->loop, &queue->completed);
+	free_queue(queue);
 }
 
-void disk_close(struct disk *disk)
+// -- life --
+
+static void raw_close(struct disk *disk)
 {
-	disk_file_close(&disk->file);
-	free(disk);
+	struct raw_disk *raw = to_raw(disk);
+
+	disk_file_close(&raw->file);
+	free(raw);
+}
+
+static const struct disk_ops raw_ops = {
+	.name = "raw",
+	.attach = raw_attach,
+	.detach = raw_detach,
+	.submit = raw_submit,
+	.kick = raw_kick,
+	.drain = raw_drain,
+	.close = raw_close,
+};
+
+// Where a block of the host's has several sectors, a write of one reads the rest first:
+// no other queue must write it meanwhile.
+static unsigned queues_max(const struct disk_file *file)
+{
+	return file->direct && file->offset_align > SECTOR_BYTES ? 1 : QUEUES_MAX;
+}
+
+int raw_open(struct disk **disk, const struct disk_config *config)
+{
+	struct raw_disk *raw = calloc(1, sizeof(*raw));
+	int ret;
+
+	if (!raw)
+		return fail(ENOMEM, "disk %s", config->path);
+	ret = disk_file_open(&raw->file, config);
+	if (ret) {
+		free(raw);
+		return ret;
+	}
+	raw->file.info.queues_max = queues_max(&raw->file);
+	raw->disk = (struct disk){
+		.ops = &raw_ops,
+		.path = config->path,
+		.info = raw->file.info,
+		.growable = raw->file.growable,
+	};
+	*disk = &raw->disk;
+	return 0;
+}
+
+int raw_fix_size(struct disk *disk)
+{
+	struct disk_file *file = &to_raw(disk)->file;
+	int ret = disk_file_fix_size(file);
+
+	disk->info = file->info;
+	disk->growable = file->growable;
+	return ret;
+}
+
+int raw_fd(const struct disk *disk)
+{
+	return to_raw(disk)->file.fd;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disk images on the host: asynchronous requests on a raw file or block device.
+// Disk images on the host: asynchronous requests on a raw file or block device, or on an
+// image in it.
 //
-// A disk belongs to one loop: submit and kick on its thread, completions run on it.
-// Every request completes exactly once, with 0 or -errno. Never sees a virtqueue.
+// A queue of a disk belongs to one loop: submit and kick on its thread, completions run
+// on it. Every request completes exactly once, with 0 or -errno. Never sees a virtqueue.
 #ifndef KVIK_DISK_H
 #define KVIK_DISK_H
 
@@ -14,6 +15,7 @@
 
 struct disk;
 struct disk_config;
+struct disk_queue;
 struct loop;
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES, DISK_OP_COUNT };
@@ -28,7 +30,9 @@ struct disk_request {
 	bool unmap; // DISK_WRITE_ZEROES: may deallocate
 	// @error 0 or -errno. All bytes were transferred when it is 0. May submit.
 	void (*done)(struct disk_request *request, int error);
-	struct disk_request *next; // the disk's own
+	// The disk's own.
+	struct disk_queue *queue;
+	struct disk_request *next;
 };
 
 struct disk_info {
@@ -38,7 +42,8 @@ struct disk_info {
 	uint32_t optimal_io_bytes; // 0: unknown
 	bool read_only;
 	bool can_discard;
-	char id[20 + 1]; // made from the path: the same whenever that is opened
+	unsigned queues_max; // how often it may be attached, at least 1
+	char id[20 + 1];     // made from the path: the same whenever that is opened
 };
 
 // What the disk tells its user.
@@ -48,24 +53,26 @@ struct disk_events {
 	void *opaque;
 };
 
-// Opens @config->path and checks what it is (a regular file or block device, not
-// a qcow2 image). Returns 0 or -errno after a message. Main thread.
+// Opens @config->path and checks what it is: a regular file or block device, with an
+// image of the format asked for. Returns 0 or -errno after a message. Main thread.
 int disk_open(struct disk **disk, const struct disk_config *config) MUST_CHECK;
 const struct disk_info *disk_info(const struct disk *disk);
 
-// Attaches the disk to its loop before the first submit; loop thread or loop not
-// running. disk_detach() waits for requests in flight (their done() runs).
-int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events) MUST_CHECK;
-void disk_detach(struct disk *disk);
-// Waits until no request is in flight; completions have run. Loop thread.
-void disk_drain(struct disk *disk);
+// Makes a queue of the disk on @loop, before its first submit; loop thread or loop not
+// running, and one attach or detach of a disk at a time. disk_detach() waits for requests
+// in flight (their done() runs).
+int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events,
+		struct disk_queue **queue) MUST_CHECK;
+void disk_detach(struct disk_queue *queue);
+// Waits until none of the queue's requests is in flight; completions have run. Loop thread.
+void disk_drain(struct disk_queue *queue);
 
 // Queues a request; disk_kick() starts all that were queued, with one call of the
 // host's. Results arrive by done(), possibly before these return. A range beyond the
 // end is -EINVAL, a write to a read-only disk -EROFS, what the host cannot do
 // -EOPNOTSUPP. No kick is needed for what done() submits in a round of completions.
-void disk_submit(struct disk *disk, struct disk_request *request);
-void disk_kick(struct disk *disk);
+void disk_submit(struct disk_queue *queue, struct disk_request *request);
+void disk_kick(struct disk_queue *queue);
 
 // Detached only. Flushes nothing: a guest's flush is the guest's business.
 void disk_close(struct disk *disk);

@@ -11,8 +11,12 @@ const char *accel_kind_name(enum accel_kind kind); // as in --accel: "auto", "kv
 
 enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO, CONSOLE_COUNT };
 
+// DISK_FORMAT_AUTO: what the image says that it is.
+enum disk_format { DISK_FORMAT_AUTO, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2, DISK_FORMAT_COUNT };
+
 struct disk_config {
 	const char *path;
+	enum disk_format format;
 	bool read_only;
 	bool direct; // O_DIRECT
 };

@@ -107,6 +107,7 @@ struct blk_slot {
 struct virtio_blk {
 	struct virtio_device vdev;
 	struct disk *disk;
+	struct disk_queue *disk_queue;
 	struct blk_config config;
 	// From activate to reset.
 	struct blk_slot *slots;
@@ -192,7 +193,7 @@ static void submit(struct blk_slot *slot, enum disk_op op)
 {
 	slot->request.op = op;
 	slot->request.done = request_done;
-	disk_submit(slot->blk->disk, &slot->request);
+	disk_submit(slot->blk->disk_queue, &slot->request);
 }
 
 // Sectors to bytes; beyond what 64 bits hold there is no disk.
@@ -345,7 +346,7 @@ static void blk_notify(struct virtio_device *vdev, unsigned queue)
 	struct virtio_blk *blk = to_blk(vdev);
 
 	virtio_take_chains(vdev, queue, take_chain);
-	disk_kick(blk->disk);
+	disk_kick(blk->disk_queue);
 	signal_batch(blk);
 }
 
@@ -388,7 +389,7 @@ static void blk_reset(struct virtio_device *vdev)
 	struct virtio_blk *blk = to_blk(vdev);
 
 	blk->dropping = true;
-	disk_drain(blk->disk);
+	disk_drain(blk->disk_queue);
 	blk->dropping = false;
 	free_slots(blk);
 }
@@ -447,7 +448,7 @@ static void attach_disk(void *arg)
 	struct virtio_blk *blk = attachment->blk;
 	struct disk_events events = { .batch_done = signal_batch, .opaque = blk };
 
-	attachment->ret = disk_attach(blk->disk, blk->vdev.loop, events);
+	attachment->ret = disk_attach(blk->disk, blk->vdev.loop, events, &blk->disk_queue);
 }
 
 static void detach_disk(void *arg)
@@ -460,7 +461,7 @@ static void blk_free(struct virtio_device *vdev)
 	struct virtio_blk *blk = to_blk(vdev);
 
 	virtio_reset(vdev);
-	loop_call(vdev->loop, detach_disk, blk->disk);
+	loop_call(vdev->loop, detach_disk, blk->disk_queue);
 	virtio_exit(vdev);
 	disk_close(blk->disk);
 	free(blk);

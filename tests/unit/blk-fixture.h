@@ -46,8 +46,13 @@ enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_UNTOUCHED = 0xaa };
 
 // -- the disk --
 
+struct disk_queue {
+	struct disk *disk;
+};
+
 struct disk {
 	struct disk_info info;
+	struct disk_queue queue;
 	uint8_t data[DISK_BYTES];
 	struct disk_events events;
 	// The test's wishes.
@@ -67,18 +72,21 @@ const struct disk_info *disk_info(const struct disk *disk)
 	return &disk->info;
 }
 
-int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events)
+int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events,
+		struct disk_queue **queue)
 {
 	disk->events = events;
+	disk->queue.disk = disk;
+	*queue = &disk->queue;
 	if (!disk->attach_result)
 		disk->attached++;
 	return disk->attach_result;
 }
 
-void disk_detach(struct disk *disk)
+void disk_detach(struct disk_queue *queue)
 {
-	disk_drain(disk);
-	disk->attached--;
+	disk_drain(queue);
+	queue->disk->attached--;
 }
 
 void disk_close(struct disk *disk)
@@ -122,8 +130,9 @@ static inline int carry_out(struct disk *disk, struct disk_request *request)
 	return 0;
 }
 
-void disk_submit(struct disk *disk, struct disk_request *request)
+void disk_submit(struct disk_queue *queue, struct disk_request *request)
 {
+	struct disk *disk = queue->disk;
 	int error = check_range(disk, request);
 
 	if (error) {
@@ -136,8 +145,9 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	disk->last = &request->next;
 }
 
-void disk_drain(struct disk *disk)
+void disk_drain(struct disk_queue *queue)
 {
+	struct disk *disk = queue->disk;
 	bool any = disk->first;
 
 	while (disk->first) {
@@ -154,11 +164,11 @@ void disk_drain(struct disk *disk)
 	}
 }
 
-void disk_kick(struct disk *disk)
+void disk_kick(struct disk_queue *queue)
 {
-	disk->kicks++;
-	if (!disk->hold)
-		disk_drain(disk);
+	queue->disk->kicks++;
+	if (!queue->disk->hold)
+		disk_drain(queue);
 }
 
 // -- the device --
@@ -201,6 +211,7 @@ static inline void set_up_disk(struct fixture *f, bool read_only)
 		.optimal_io_bytes = 65536,
 		.read_only = read_only,
 		.can_discard = !read_only,
+		.queues_max = 1,
 		.id = "kvik0123456789abcdef",
 	};
 	for (unsigned i = 0; i < DISK_BYTES; i++)

@@ -37,6 +37,7 @@ struct fixture {
 	char path[600];
 	struct loop loop;
 	struct disk *disk;
+	struct disk_queue *queue;
 	unsigned batches;
 	char message[4096]; // what was logged by the last expect_refusal()
 };
@@ -96,7 +97,7 @@ static inline int setup(void **state)
 static inline void close_disk(struct fixture *f)
 {
 	if (f->disk) {
-		disk_detach(f->disk);
+		disk_detach(f->queue);
 		disk_close(f->disk);
 		f->disk = NULL;
 	}
@@ -125,7 +126,7 @@ static inline void open_config(struct fixture *f, struct disk_config config)
 	struct disk_events events = { .batch_done = count_batch, .opaque = f };
 
 	assert_int_equal(disk_open(&f->disk, &config), 0);
-	assert_int_equal(disk_attach(f->disk, &f->loop, events), 0);
+	assert_int_equal(disk_attach(f->disk, &f->loop, events, &f->queue), 0);
 }
 
 static inline void open_disk(struct fixture *f)
@@ -203,12 +204,12 @@ static inline void submit(struct fixture *f, struct result *result, enum disk_op
 			.done = on_done,
 		},
 	};
-	disk_submit(f->disk, &result->request);
+	disk_submit(f->queue, &result->request);
 }
 
 static inline int finish(struct fixture *f, struct result *result)
 {
-	disk_drain(f->disk);
+	disk_drain(f->queue);
 	assert_int_equal(result->done, 1);
 	return result->error;
 }

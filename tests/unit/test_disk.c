@@ -165,8 +165,8 @@ static void test_many_at_once(void **state)
 		iov[i] = (struct iovec){ data + 512 * i, 512 };
 		submit(f, &results[i], i % 100 ? DISK_WRITE : DISK_FLUSH, 512 * i, 512, &iov[i], 1);
 	}
-	disk_kick(f->disk);
-	disk_drain(f->disk);
+	disk_kick(f->queue);
+	disk_drain(f->queue);
 	for (unsigned i = 0; i < COUNT; i++) {
 		assert_int_equal(results[i].done, 1);
 		assert_int_equal(results[i].error, 0);
@@ -192,7 +192,7 @@ static void test_batch(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(results[i].done, 0);
 	assert_int_equal(f->batches, 0);
-	disk_drain(f->disk);
+	disk_drain(f->queue);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(results[i].done, 1);
 	assert_int_equal(f->batches, 1);
@@ -221,8 +221,8 @@ static void test_completion_by_the_loop(void **state)
 	for (unsigned i = 1; i <= 10; i++) {
 		stopper.result.request =
 			(struct disk_request){ .op = DISK_FLUSH, .done = stop_loop };
-		disk_submit(f->disk, &stopper.result.request);
-		disk_kick(f->disk);
+		disk_submit(f->queue, &stopper.result.request);
+		disk_kick(f->queue);
 		loop_run(&f->loop);
 		assert_int_equal(stopper.result.done, i);
 		assert_int_equal(stopper.result.error, 0);
@@ -241,7 +241,7 @@ static void submit_next(struct disk_request *request, int error)
 
 	assert_int_equal(error, 0);
 	if (chained->left--)
-		disk_submit(chained->f->disk, request);
+		disk_submit(chained->f->queue, request);
 }
 
 static void test_submit_from_done(void **state)
@@ -254,8 +254,8 @@ static void test_submit_from_done(void **state)
 	};
 
 	open_disk(f);
-	disk_submit(f->disk, &chained.request);
-	disk_drain(f->disk);
+	disk_submit(f->queue, &chained.request);
+	disk_drain(f->queue);
 	assert_int_equal(chained.left, UINT32_MAX);
 }
 

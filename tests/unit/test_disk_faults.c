@@ -80,7 +80,7 @@ static int attach_without_aio(struct fixture *f)
 
 	deny(SYS_io_setup, EAGAIN);
 	return disk_open(&f->disk, &config) ||
-	       disk_attach(f->disk, &f->loop, (struct disk_events){ 0 }) != -EAGAIN;
+	       disk_attach(f->disk, &f->loop, (struct disk_events){ 0 }, &f->queue) != -EAGAIN;
 }
 
 static int attach_without_aio_in_child(struct fixture *f)

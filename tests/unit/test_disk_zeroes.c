@@ -202,7 +202,7 @@ static void test_direct_neighbours(void **state)
 		iov[i] = (struct iovec){ data + 1 + i * 512, 512 };
 		submit(f, &results[i], DISK_WRITE, i * 512, 512, &iov[i], 1);
 	}
-	disk_drain(f->disk);
+	disk_drain(f->queue);
 	assert_content(f, 0, data + 1, 8 * 512);
 	free(data);
 }
@@ -218,7 +218,7 @@ static void test_direct_keeps_the_order(void **state)
 	open_direct(f);
 	submit(f, &results[0], DISK_WRITE, 0, BLOCK, &iov[0], 1);
 	submit(f, &results[1], DISK_WRITE, 512, 512, &iov[1], 1);
-	disk_drain(f->disk);
+	disk_drain(f->queue);
 	assert_content(f, 0, whole, 512);
 	assert_content(f, 512, part + 1, 512);
 	assert_content(f, 1024, whole + 1024, BLOCK - 1024);

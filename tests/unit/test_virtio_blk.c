@@ -256,7 +256,7 @@ static void test_batch(void **state)
 	assert_int_equal(f->disk->submitted[DISK_FLUSH], count);
 	assert_false(guest_take_used(&f->q, &elem));
 	assert_int_equal(guest_read32(&f->guest, MMIO_INTERRUPT_STATUS), 0);
-	loop_call(f->guest.vdev->loop, drain, f->disk);
+	loop_call(f->guest.vdev->loop, drain, &f->disk->queue);
 	assert_int_equal(f->disk->batches, 1);
 	assert_int_equal(f->guest.irqchip.edges, 1);
 	for (unsigned i = 0; i < count; i++) {
