@@ -4,7 +4,8 @@
 //
 // Two sides meet here. The *register side* (the transport) runs on vCPU threads
 // under the transport's device lock. The *queue side* (the model) runs on the
-// device's loop only, between activate and reset.
+// device's loops only, between activate and reset: each queue on one loop, always
+// the same, so that a queue and what belongs to it need no lock.
 #ifndef KVIK_VIRTIO_H
 #define KVIK_VIRTIO_H
 
@@ -22,7 +23,8 @@ struct device;
 struct memory;
 struct virtio_device;
 
-#define VIRTIO_MAX_QUEUES 8
+#define VIRTIO_MAX_QUEUES 17 // eight pairs of network queues and one for control
+#define VIRTIO_MAX_LOOPS 8U
 
 // Device types (virtio 1.2 chapter 5).
 enum { VIRTIO_TYPE_NET = 1, VIRTIO_TYPE_BLK = 2, VIRTIO_TYPE_CONSOLE = 3, VIRTIO_TYPE_RNG = 4 };
@@ -47,8 +49,8 @@ enum { VIRTIO_TYPE_NET = 1, VIRTIO_TYPE_BLK = 2, VIRTIO_TYPE_CONSOLE = 3, VIRTIO
 struct virtio_ops {
 	uint32_t type;
 	const char *name;
-	unsigned queue_count;
-	uint16_t queue_size_max;
+	unsigned queue_count;    // at most
+	uint16_t queue_size_max; // of each; see virtio_limit_queue()
 	// -- register side --
 	// Device-specific feature bits; the common ones are added by virtio/device.c.
 	uint64_t (*features)(struct virtio_device *vdev);
@@ -58,16 +60,24 @@ struct virtio_ops {
 	void (*config_write)(struct virtio_device *vdev, uint32_t offset, const void *data,
 			     unsigned len);
 	uint32_t config_bytes;
+	// Which of the device's @loops runs @queue, from 0; NULL: @queue % @loops. For
+	// virtio_init().
+	unsigned (*queue_loop)(const struct virtio_device *vdev, unsigned queue, unsigned loops);
 	// -- queue side --
-	// DRIVER_OK: queues are started, memory and loop may be used from now on. May
-	// be NULL.
+	// DRIVER_OK: memory and loops may be used from now on. On the first loop, whose
+	// queues are started, and before the other loops hear of it. May be NULL.
 	int (*activate)(struct virtio_device *vdev);
-	// Stop: no request in flight and none taken from now on. After activate only.
-	// May be NULL.
+	// The driver uses @queue. On the queue's loop, after activate. May be NULL.
+	int (*start_queue)(struct virtio_device *vdev, unsigned queue);
+	// Undoes start_queue, also where another one failed: no request of the queue is
+	// in flight and none is taken from now on. On the queue's loop. May be NULL.
+	void (*stop_queue)(struct virtio_device *vdev, unsigned queue);
+	// Undoes activate: nothing is in flight from now on. On the first loop, when every
+	// queue has been stopped. May be NULL.
 	void (*reset)(struct virtio_device *vdev);
-	// The driver notified @queue.
+	// The driver notified @queue. On the queue's loop.
 	void (*notify)(struct virtio_device *vdev, unsigned queue);
-	// Frees the model; vCPUs joined, loop stopped.
+	// Frees the model; vCPUs joined.
 	void (*free)(struct virtio_device *vdev);
 };
 
@@ -79,43 +89,72 @@ struct virtio_doorbell {
 	bool open;
 };
 
+// A loop that runs some of the device's queues.
+struct virtio_loop {
+	struct virtio_device *vdev;
+	struct loop *loop; // &own or the main loop
+	struct loop own;
+	uint32_t queues;            // bit n: runs queue n; never changes
+	atomic_uint pending_notify; // bit n: queue n
+	struct loop_post notify_post;
+	// Queue side.
+	bool live;        // between start and stop
+	uint32_t started; // bit n: start_queue was called
+};
+
 // Embedded first in each model's struct.
 struct virtio_device {
 	const struct virtio_ops *ops;
 	char name[24]; // for messages: "blk0"
 	struct memory *memory;
-	struct loop *loop;    // queue side
-	struct loop own_loop; // used when the model asked for a thread
-	bool has_own_loop;
-	pthread_t main_thread; // runs the loop when that is not its own
+	unsigned queue_count;
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
+	struct virtio_loop *queue_loop[VIRTIO_MAX_QUEUES];
 	struct virtio_doorbell doorbells[VIRTIO_MAX_QUEUES];
+	struct loop *loop; // the first of loops[]
+	bool has_own_loops;
+	unsigned loop_count;
+	struct virtio_loop loops[VIRTIO_MAX_LOOPS];
+	pthread_t main_thread; // runs the loop when that is not the device's own
 	// Register side, guarded by the transport's device lock.
 	uint64_t features_offered;
 	uint64_t features_driver;
 	uint8_t status;
 	bool active;
-	bool queues_live; // queue side: between activate and reset
+	bool activated; // queue side, first loop: between activate and reset
 	// Shared between the sides.
 	atomic_uint isr; // InterruptStatus bits
 	atomic_uint config_generation;
 	atomic_bool needs_reset;
-	atomic_uint pending_notify; // bit n: queue n
-	struct loop_post notify_post;
 	struct log_ratelimit fail_limit;
 	struct irq_line irq;
 	pthread_mutex_t irq_lock; // orders isr and line level; above the irqchip only
 	bool live;                // DRIVER_OK: may interrupt; guarded by irq_lock
 };
 
-// Fills in the common part and asks the model for its features. @loop NULL: the
-// device gets a loop on a thread of its own, called after @name; otherwise @loop is
-// the main loop. On failure there is nothing to undo. Main thread.
-int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops, const char *name,
-		struct memory *mem, struct loop *loop) MUST_CHECK;
-// Resets the device, stops its loop thread, frees the queues; the model's free()
+// How an instance differs from others of its type.
+struct virtio_setup {
+	const char *name; // for messages and threads; copied
+	struct memory *memory;
+	struct loop *main_loop; // runs all queues; NULL: the device has loops of its own
+	unsigned threads;       // how many, each on a thread; 0 stands for 1
+	unsigned queue_count;   // 0: as many as the ops allow
+};
+
+// Fills in the common part, starts the loops' threads and asks the model for its
+// features. On failure there is nothing to undo. Main thread.
+int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops,
+		const struct virtio_setup *setup) MUST_CHECK;
+// Makes a queue smaller than the ops say. After virtio_init(), before the guest runs.
+void virtio_limit_queue(struct virtio_device *vdev, unsigned queue, uint16_t size_max);
+// Resets the device, stops its loops' threads, frees the queues; the model's free()
 // calls it. Main thread.
 void virtio_exit(struct virtio_device *vdev);
+// The loop that runs @queue. Any thread.
+static inline struct loop *virtio_queue_loop(const struct virtio_device *vdev, unsigned queue)
+{
+	return vdev->queue_loop[queue]->loop;
+}
 
 // -- register side, used by transports --
 uint64_t virtio_features(const struct virtio_device *vdev);
@@ -138,7 +177,7 @@ void virtio_close_doorbell(struct virtio_device *vdev, unsigned queue);
 uint32_t virtio_isr(struct virtio_device *vdev);
 void virtio_ack(struct virtio_device *vdev, uint32_t bits);
 
-// -- queue side, used by models --
+// -- queue side, used by models; what takes a queue: on the queue's loop --
 static inline bool virtio_has_feature(const struct virtio_device *vdev, uint64_t feature)
 {
 	return vdev->features_driver & feature;
@@ -148,7 +187,8 @@ static inline bool virtio_has_feature(const struct virtio_device *vdev, uint64_t
 // model calls this again when it can go on. At most a queue full in one go: what is
 // left is taken in a later turn of the loop, so that no driver can keep it busy.
 void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
-			bool (*take)(struct virtio_device *vdev, struct virtqueue_chain *chain));
+			bool (*take)(struct virtio_device *vdev, unsigned queue,
+				     struct virtqueue_chain *chain));
 // Interrupts the driver if it wants to know what was pushed to the queue.
 void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
 // The configuration changed. Any thread.

@@ -325,7 +325,7 @@ static struct blk_slot *take_slot(struct virtio_blk *blk, const struct virtqueue
 	return slot;
 }
 
-static bool take_chain(struct virtio_device *vdev, struct virtqueue_chain *chain)
+static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
 	enum blk_status status;
 	struct blk_slot *slot;
@@ -484,7 +484,8 @@ static const struct virtio_ops blk_ops = {
 static int blk_init(struct virtio_blk *blk, const char *name, struct memory *mem)
 {
 	struct attachment attachment = { .blk = blk };
-	int ret = virtio_init(&blk->vdev, &blk_ops, name, mem, NULL);
+	struct virtio_setup setup = { .name = name, .memory = mem };
+	int ret = virtio_init(&blk->vdev, &blk_ops, &setup);
 
 	if (ret)
 		return ret;

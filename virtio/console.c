@@ -85,7 +85,7 @@ static void on_silent(struct loop_timer *timer)
 	start_listening(container_of(timer, struct virtio_console, silent));
 }
 
-static bool take_transmit(struct virtio_device *vdev, struct virtqueue_chain *chain)
+static bool take_transmit(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
 	struct virtio_console *console = to_console(vdev);
 
@@ -238,6 +238,7 @@ static const struct virtio_ops console_ops = {
 int virtio_console_create(struct virtio_device **vdev, const char *name, struct memory *mem,
 			  struct loop *main_loop, struct term *term)
 {
+	struct virtio_setup setup = { .name = name, .memory = mem, .main_loop = main_loop };
 	struct virtio_console *console = calloc(1, sizeof(*console));
 	unsigned columns = 0, rows = 0;
 	int ret;
@@ -254,7 +255,7 @@ int virtio_console_create(struct virtio_device **vdev, const char *name, struct 
 		.resized = on_resized,
 		.opaque = console,
 	};
-	ret = virtio_init(&console->vdev, &console_ops, name, mem, main_loop);
+	ret = virtio_init(&console->vdev, &console_ops, &setup);
 	if (ret) {
 		free(console);
 		return ret;

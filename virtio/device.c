@@ -1,81 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The status and feature state machine of every virtio device, and the meeting of
-// its register side with its queue side (virtio 1.2 2.1, 2.2, 3.1).
+// The status and feature state machine of every virtio device, and its interrupts
+// (virtio 1.2 2.1, 2.2, 3.1).
 
-#include "virtio.h"
-
-#include <errno.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+
+#include "device-priv.h"
 
 #define COMMON_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 #define DRIVER_STATUS_BITS ((uint8_t)~VIRTIO_STATUS_NEEDS_RESET)
 
-static void deliver_notifications(struct loop_post *post);
-
 // -- life --
 
-static int start_own_loop(struct virtio_device *vdev)
-{
-	int ret = loop_init(&vdev->own_loop);
-
-	if (ret)
-		return ret;
-	ret = loop_start_thread(&vdev->own_loop, vdev->name);
-	if (ret) {
-		loop_exit(&vdev->own_loop);
-		return ret;
-	}
-	vdev->has_own_loop = true;
-	vdev->loop = &vdev->own_loop;
-	return 0;
-}
-
-int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops, const char *name,
-		struct memory *mem, struct loop *loop)
+int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops,
+		const struct virtio_setup *setup)
 {
 	int ret;
 
 	*vdev = (struct virtio_device){
 		.ops = ops,
-		.memory = mem,
-		.loop = loop,
+		.memory = setup->memory,
+		.queue_count = setup->queue_count ? setup->queue_count : ops->queue_count,
 		.main_thread = pthread_self(),
-		.notify_post.call = deliver_notifications,
 	};
-	snprintf(vdev->name, sizeof(vdev->name), "%s", name);
-	vdev->features_offered = COMMON_FEATURES | ops->features(vdev);
-	for (unsigned i = 0; i < ops->queue_count; i++)
+	snprintf(vdev->name, sizeof(vdev->name), "%s", setup->name);
+	for (unsigned i = 0; i < vdev->queue_count; i++)
 		vdev->queues[i].size_max = ops->queue_size_max;
-	ret = loop ? 0 : start_own_loop(vdev);
+	ret = virtio_loops_init(vdev, setup);
 	if (ret)
 		return ret;
+	vdev->features_offered = COMMON_FEATURES | ops->features(vdev);
 	pthread_mutex_init(&vdev->irq_lock, NULL);
 	return 0;
+}
+
+void virtio_limit_queue(struct virtio_device *vdev, unsigned queue, uint16_t size_max)
+{
+	vdev->queues[queue].size_max = size_max;
 }
 
 void virtio_exit(struct virtio_device *vdev)
 {
 	virtio_reset(vdev);
-	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
-		virtio_close_doorbell(vdev, i);
-	if (vdev->has_own_loop) {
-		loop_stop_thread(&vdev->own_loop);
-		loop_exit(&vdev->own_loop);
-	}
+	virtio_loops_exit(vdev);
 	pthread_mutex_destroy(&vdev->irq_lock);
-}
-
-// The main thread is the loop thread of a device without a loop of its own; it
-// must not wait for itself.
-static void call_queue_side(struct virtio_device *vdev, void (*call)(void *arg), void *arg)
-{
-	if (!vdev->has_own_loop && pthread_equal(pthread_self(), vdev->main_thread))
-		call(arg);
-	else
-		loop_call(vdev->loop, call, arg);
 }
 
 // -- interrupts --
@@ -89,8 +56,16 @@ static void set_isr(struct virtio_device *vdev, uint32_t isr)
 		irq_set(&vdev->irq, isr);
 }
 
+// While the driver has not acknowledged the last interrupt the line is high, or about to
+// be, and nothing needs to be done: a driver acknowledges first and looks at the rings
+// then, or it would miss interrupts in any case. It sees the news, since these come
+// before the load here and its look comes after the change in virtio_ack(), with a full
+// fence between on both sides.
 static void raise_isr(struct virtio_device *vdev, uint32_t bits)
 {
+	__sync_synchronize();
+	if ((atomic_load(&vdev->isr) & bits) == bits)
+		return;
 	pthread_mutex_lock(&vdev->irq_lock);
 	// 3.1.1: no interrupt before DRIVER_OK.
 	if (vdev->live)
@@ -108,6 +83,7 @@ void virtio_ack(struct virtio_device *vdev, uint32_t bits)
 	pthread_mutex_lock(&vdev->irq_lock);
 	set_isr(vdev, atomic_load(&vdev->isr) & ~bits);
 	pthread_mutex_unlock(&vdev->irq_lock);
+	__sync_synchronize();
 }
 
 static void set_live(struct virtio_device *vdev, bool live)
@@ -162,62 +138,15 @@ static bool features_acceptable(const struct virtio_device *vdev)
 
 // -- status --
 
-static void stop_queues(struct virtio_device *vdev)
-{
-	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
-		virtqueue_stop(&vdev->queues[i]);
-}
-
-static int start_queues(struct virtio_device *vdev)
-{
-	for (unsigned i = 0; i < vdev->ops->queue_count; i++) {
-		struct virtqueue *vq = &vdev->queues[i];
-		int ret = vq->ready ? virtqueue_start(vq, vdev->memory, vdev->features_driver) : 0;
-
-		if (ret) {
-			stop_queues(vdev);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-struct activation {
-	struct virtio_device *vdev;
-	int ret;
-};
-
-static void activate(void *arg)
-{
-	struct activation *activation = arg;
-	struct virtio_device *vdev = activation->vdev;
-
-	if (vdev->ops->activate)
-		activation->ret = vdev->ops->activate(vdev);
-	vdev->queues_live = !activation->ret;
-}
-
 static void start(struct virtio_device *vdev)
 {
-	struct activation activation = { .vdev = vdev };
-	int ret = start_queues(vdev);
+	const char *why_not;
 
 	set_live(vdev, true);
-	if (ret) {
-		virtio_fail(vdev, ret == -ENOMEM ? "out of memory" :
-						   "a queue's size or addresses are not valid");
-		return;
-	}
-	call_queue_side(vdev, activate, &activation);
-	if (activation.ret) {
-		stop_queues(vdev);
-		virtio_fail(vdev, "it could not be started");
-		return;
-	}
-	vdev->active = true;
-	// Chains may have been offered before, when no notification was taken.
-	atomic_store(&vdev->pending_notify, (1u << vdev->ops->queue_count) - 1);
-	loop_post(vdev->loop, &vdev->notify_post);
+	why_not = virtio_loops_start(vdev);
+	vdev->active = !why_not;
+	if (why_not)
+		virtio_fail(vdev, why_not);
 }
 
 uint8_t virtio_status(const struct virtio_device *vdev)
@@ -242,28 +171,20 @@ void virtio_set_status(struct virtio_device *vdev, uint8_t status)
 		start(vdev);
 }
 
-// Completions that come later find no queue; a notification that was posted finds
-// none pending.
-static void deactivate(void *arg)
+static void forget_queue(struct virtqueue *vq)
 {
-	struct virtio_device *vdev = arg;
-
-	vdev->queues_live = false;
-	if (vdev->ops->reset)
-		vdev->ops->reset(vdev);
-	stop_queues(vdev);
-	atomic_store(&vdev->pending_notify, 0);
+	*vq = (struct virtqueue){ .size_max = vq->size_max };
 }
 
 void virtio_reset(struct virtio_device *vdev)
 {
 	if (vdev->active)
-		call_queue_side(vdev, deactivate, vdev);
+		virtio_loops_stop(vdev);
 	vdev->active = false;
 	vdev->status = 0;
 	vdev->features_driver = 0;
-	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
-		vdev->queues[i] = (struct virtqueue){ .size_max = vdev->ops->queue_size_max };
+	for (unsigned i = 0; i < vdev->queue_count; i++)
+		forget_queue(&vdev->queues[i]);
 	set_live(vdev, false);
 	atomic_store(&vdev->needs_reset, false);
 }
@@ -272,113 +193,11 @@ void virtio_reset(struct virtio_device *vdev)
 
 struct virtqueue *virtio_queue(struct virtio_device *vdev, unsigned queue)
 {
-	return queue < vdev->ops->queue_count ? &vdev->queues[queue] : NULL;
+	return queue < vdev->queue_count ? &vdev->queues[queue] : NULL;
 }
 
 bool virtio_may_set_up_queues(const struct virtio_device *vdev)
 {
 	return (vdev->status & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)) ==
 	       VIRTIO_STATUS_FEATURES_OK;
-}
-
-static void post_notification(struct virtio_device *vdev, unsigned queue)
-{
-	atomic_fetch_or(&vdev->pending_notify, 1u << queue);
-	loop_post(vdev->loop, &vdev->notify_post);
-}
-
-void virtio_notify(struct virtio_device *vdev, unsigned queue)
-{
-	if (vdev->active && queue < vdev->ops->queue_count)
-		post_notification(vdev, queue);
-}
-
-static void deliver_notifications(struct loop_post *post)
-{
-	struct virtio_device *vdev = container_of(post, struct virtio_device, notify_post);
-	unsigned pending = atomic_exchange(&vdev->pending_notify, 0);
-
-	for (unsigned i = 0; i < vdev->ops->queue_count; i++)
-		if (pending & 1u << i && vdev->queues[i].desc && !atomic_load(&vdev->needs_reset))
-			vdev->ops->notify(vdev, i);
-}
-
-// A doorbell may ring before the device is live, or after its reset: then nobody hears.
-static void doorbell_rang(struct loop_fd *event, uint32_t epoll_events)
-{
-	struct virtio_doorbell *doorbell = container_of(event, struct virtio_doorbell, event);
-	struct virtio_device *vdev = doorbell->vdev;
-	uint64_t rings;
-
-	if (read(event->fd, &rings, sizeof(rings)) == sizeof(rings) && vdev->queues_live &&
-	    !atomic_load(&vdev->needs_reset) && vdev->queues[doorbell->queue].desc)
-		vdev->ops->notify(vdev, doorbell->queue);
-}
-
-static void watch_doorbell(void *arg)
-{
-	struct virtio_doorbell *doorbell = arg;
-
-	doorbell->open = !loop_add_fd(doorbell->vdev->loop, &doorbell->event, EPOLLIN);
-}
-
-static void forget_doorbell(void *arg)
-{
-	struct virtio_doorbell *doorbell = arg;
-
-	loop_remove_fd(doorbell->vdev->loop, &doorbell->event);
-	doorbell->open = false;
-}
-
-int virtio_open_doorbell(struct virtio_device *vdev, unsigned queue)
-{
-	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	if (fd < 0)
-		return fail(errno, "%s: eventfd", vdev->name);
-	*doorbell = (struct virtio_doorbell){
-		.event = { .fd = fd, .ready = doorbell_rang },
-		.vdev = vdev,
-		.queue = queue,
-	};
-	call_queue_side(vdev, watch_doorbell, doorbell);
-	if (doorbell->open)
-		return fd;
-	close(fd);
-	return -ENOMEM; // told by loop_add_fd()
-}
-
-void virtio_close_doorbell(struct virtio_device *vdev, unsigned queue)
-{
-	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
-
-	if (!doorbell->open)
-		return;
-	call_queue_side(vdev, forget_doorbell, doorbell);
-	close(doorbell->event.fd);
-}
-
-void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
-			bool (*take)(struct virtio_device *vdev, struct virtqueue_chain *chain))
-{
-	struct virtqueue *vq = &vdev->queues[queue];
-	struct virtqueue_chain chain;
-
-	if (atomic_load(&vdev->needs_reset))
-		return;
-	virtqueue_disable_notify(vq);
-	for (unsigned turns = vq->size; turns; turns--) {
-		int got = virtqueue_pop(vq, &chain);
-
-		if (got < 0) {
-			virtio_fail(vdev, vq->why_broken);
-			return;
-		}
-		if (got && !take(vdev, &chain))
-			return;
-		if (!got && !virtqueue_enable_notify(vq))
-			return;
-	}
-	post_notification(vdev, queue);
 }

@@ -284,7 +284,7 @@ static void mmio_reset(struct device *dev)
 static int mmio_plugged(struct device *dev, struct bus *bus)
 {
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
-	unsigned count = bus->add_doorbell ? mmio->vdev->ops->queue_count : 0;
+	unsigned count = bus->add_doorbell ? mmio->vdev->queue_count : 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct bus_doorbell doorbell = {

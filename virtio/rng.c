@@ -38,9 +38,9 @@ static size_t fill_random(uint8_t *data, size_t len)
 	return done;
 }
 
-static bool take_chain(struct virtio_device *vdev, struct virtqueue_chain *chain)
+static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
-	struct virtqueue *vq = &vdev->queues[0];
+	struct virtqueue *vq = &vdev->queues[queue];
 	uint32_t done = 0;
 
 	for (unsigned i = 0; i < chain->in_count; i++) {
@@ -81,12 +81,13 @@ static const struct virtio_ops rng_ops = {
 int virtio_rng_create(struct virtio_device **vdev, const char *name, struct memory *mem,
 		      struct loop *main_loop)
 {
+	struct virtio_setup setup = { .name = name, .memory = mem, .main_loop = main_loop };
 	struct virtio_rng *rng = calloc(1, sizeof(*rng));
 	int ret;
 
 	if (!rng)
 		return fail(ENOMEM, "%s", name);
-	ret = virtio_init(&rng->vdev, &rng_ops, name, mem, main_loop);
+	ret = virtio_init(&rng->vdev, &rng_ops, &setup);
 	if (ret) {
 		free(rng);
 		return ret;

@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MMIO_GPA 0x10001000ULL
 #define RING_GPA RAM_GPA
 #define RING_STRIDE 0x2000
+#define RING_COUNT 8
 #define DATA_GPA (RAM_GPA + 0x10000)
 #define MAX_STEPS 1000
 
@@ -114,12 +115,13 @@ static inline void fuzz_nothing(void *arg)
 // Everything that was posted has been served.
 static inline void fuzz_sync(struct fuzz_guest *g)
 {
-	if (g->vdev->has_own_loop) {
-		loop_call(g->vdev->loop, fuzz_nothing, NULL);
+	if (!g->vdev->has_own_loops) {
+		loop_stop(&g->loop);
+		loop_run(&g->loop);
 		return;
 	}
-	loop_stop(&g->loop);
-	loop_run(&g->loop);
+	for (unsigned i = 0; i < g->vdev->loop_count; i++)
+		loop_call(g->vdev->loops[i].loop, fuzz_nothing, NULL);
 }
 
 struct fuzz_rings {
@@ -133,7 +135,7 @@ static inline struct fuzz_rings fuzz_rings(struct fuzz_guest *g, unsigned queue,
 {
 	struct fuzz_rings r = { .size = size };
 
-	r.desc_gpa = RING_GPA + queue % VIRTIO_MAX_QUEUES * RING_STRIDE;
+	r.desc_gpa = RING_GPA + queue % RING_COUNT * RING_STRIDE;
 	r.avail_gpa = r.desc_gpa + ring_desc_bytes(size);
 	r.used_gpa = align_up(r.avail_gpa + ring_avail_bytes(size), RING_USED_ALIGN);
 	r.desc = memory_ptr(&g->memory, r.desc_gpa, 1);
@@ -176,7 +178,7 @@ static inline unsigned fuzz_start(struct fuzz_guest *g, uint8_t choice)
 	fuzz_write32(g, 0x024, 1);
 	fuzz_write32(g, 0x020, 1);
 	fuzz_write32(g, 0x070, 11);
-	for (unsigned i = 0; i < g->vdev->ops->queue_count; i++)
+	for (unsigned i = 0; i < g->vdev->queue_count; i++)
 		fuzz_set_up_queue(g, i, size);
 	if (!(choice & 64))
 		fuzz_write32(g, 0x070, 15);

@@ -43,7 +43,7 @@ static void echo_reset(struct virtio_device *vdev)
 	to_echo(vdev)->resets++;
 }
 
-static bool take_chain(struct virtio_device *vdev, struct virtqueue_chain *chain)
+static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
 	if (!(vdev->queues[0].used->flags & RING_USED_NO_NOTIFY))
 		to_echo(vdev)->taken_notified++;
@@ -85,14 +85,16 @@ const struct virtio_ops echo_ops = {
 
 void echo_guest_init(struct echo_guest *e, const struct virtio_ops *ops, bool own_loop)
 {
+	struct virtio_setup setup = { .name = "echo0" };
+
 	*e = (struct echo_guest){ 0 };
 	guest_init(&e->guest);
 	e->echo = calloc(1, sizeof(*e->echo));
 	assert_non_null(e->echo);
 	e->echo->freed = &e->freed;
-	assert_int_equal(virtio_init(&e->echo->vdev, ops, "echo0", &e->guest.memory,
-				     own_loop ? NULL : &e->guest.loop),
-			 0);
+	setup.memory = &e->guest.memory;
+	setup.main_loop = own_loop ? NULL : &e->guest.loop;
+	assert_int_equal(virtio_init(&e->echo->vdev, ops, &setup), 0);
 	for (unsigned i = 0; i < ECHO_CONFIG_BYTES; i++)
 		e->echo->config[i] = 0x10 + i;
 	guest_attach(&e->guest, &e->echo->vdev);

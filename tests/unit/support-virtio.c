@@ -257,10 +257,11 @@ static void nothing(void *arg)
 
 void guest_sync(struct guest *g)
 {
-	if (g->vdev->has_own_loop)
-		loop_call(g->vdev->loop, nothing, NULL);
-	else
+	if (!g->vdev->has_own_loops)
 		guest_run_main_loop(g);
+	else
+		for (unsigned i = 0; i < g->vdev->loop_count; i++)
+			loop_call(g->vdev->loops[i].loop, nothing, NULL);
 }
 
 void guest_wait_used(struct guest_queue *q, struct ring_used_elem *elem)

@@ -33,6 +33,7 @@ static int note_bell(void *opaque, const struct bus_doorbell *doorbell)
 
 static struct echo_guest *new_guest(bool own_loop, int result)
 {
+	struct virtio_setup setup = { .name = "echo0" };
 	struct echo_guest *e = calloc(1, sizeof(*e));
 
 	assert_non_null(e);
@@ -44,9 +45,9 @@ static struct echo_guest *new_guest(bool own_loop, int result)
 	e->echo = calloc(1, sizeof(*e->echo));
 	assert_non_null(e->echo);
 	e->echo->freed = &e->freed;
-	assert_int_equal(virtio_init(&e->echo->vdev, &echo_ops, "echo0", &e->guest.memory,
-				     own_loop ? NULL : &e->guest.loop),
-			 0);
+	setup.memory = &e->guest.memory;
+	setup.main_loop = own_loop ? NULL : &e->guest.loop;
+	assert_int_equal(virtio_init(&e->echo->vdev, &echo_ops, &setup), 0);
 	guest_attach(&e->guest, &e->echo->vdev);
 	return e;
 }

@@ -98,7 +98,7 @@ static void start_driver(struct driver *d, struct guest *g, uint64_t features)
 
 // -- the echo device, which here answers each number with its complement --
 
-static bool take_number(struct virtio_device *vdev, struct virtqueue_chain *chain)
+static bool take_number(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
 	struct virtqueue *vq = &vdev->queues[0];
 	uint32_t number;
