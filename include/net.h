@@ -39,6 +39,8 @@ struct net_info {
 	unsigned send_offloads;    // what net_send() takes
 	unsigned receive_offloads; // what net_set_offloads() can switch on
 	uint16_t mtu;              // that the backend asks for; 0: none
+	bool has_mac;              // frames for another address would not arrive
+	uint8_t mac[6];
 };
 
 struct net_events {

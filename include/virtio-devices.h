@@ -8,6 +8,8 @@
 struct disk;
 struct loop;
 struct memory;
+struct net;
+struct net_config;
 struct term;
 struct virtio_device;
 
@@ -15,6 +17,11 @@ struct virtio_device;
 // failure. @name ("blk0") is copied.
 int virtio_blk_create(struct virtio_device **vdev, const char *name, struct memory *mem,
 		      struct disk *disk) MUST_CHECK;
+// A network device with a thread for each pair of queues, of which there are as many as
+// @config and @backend allow. Takes ownership of @backend, also on failure.
+int virtio_net_create(struct virtio_device **vdev, const char *name, struct memory *mem,
+		      struct net *backend, const struct net_config *config) MUST_CHECK;
+
 // A console on @term, which outlives it; runs on @main_loop. It is a frontend of
 // the terminal: it connects itself.
 int virtio_console_create(struct virtio_device **vdev, const char *name, struct memory *mem,
