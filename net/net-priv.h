@@ -28,5 +28,7 @@ int net_fail(const struct net_config *config, int errnum, const char *fmt, ...) 
 
 // net_open() for each mode. Return 0 or -errno after a message.
 int net_tap_open(struct net **net, const struct net_config *config) MUST_CHECK;
+int net_user_open(struct net **net, const struct net_config *config) MUST_CHECK;
+int net_stream_open(struct net **net, const struct net_config *config) MUST_CHECK;
 
 #endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Ethernet frames on a stream socket, each after its length.
+
+#include "frames.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "iov.h"
+#include "log.h"
+
+#define SOCKET_BYTES (4 << 20)
+#define ROOM_BYTES (FRAMES_HEADER_BYTES + FRAME_BYTES_MAX)
+#define IOV_MAX_DIRECT 64 // a frame in more pieces is copied
+
+int frames_buffer_init(struct frames_buffer *buffer, size_t size_bytes)
+{
+	*buffer = (struct frames_buffer){ .data = malloc(size_bytes), .size_bytes = size_bytes };
+	return buffer->data ? 0 : fail(ENOMEM, "a buffer for frames");
+}
+
+void frames_buffer_exit(struct frames_buffer *buffer)
+{
+	free(buffer->data);
+	buffer->data = NULL;
+}
+
+void frames_buffer_clear(struct frames_buffer *buffer)
+{
+	buffer->start = 0;
+	buffer->end = 0;
+}
+
+// The kernel cuts it to what the host allows, where the privilege to go beyond is missing.
+static void enlarge(int fd, int forced, int option)
+{
+	const int bytes = SOCKET_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
+}
+
+void frames_enlarge_socket(int fd)
+{
+	enlarge(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	enlarge(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+}
+
+// Moves what is in the buffer to its beginning when less than @bytes are free behind it.
+static bool make_room(struct frames_buffer *buffer, size_t bytes)
+{
+	size_t used = buffer->end - buffer->start;
+
+	if (!used) {
+		frames_buffer_clear(buffer);
+	} else if (buffer->start && buffer->size_bytes - buffer->end < bytes) {
+		memmove(buffer->data, buffer->data + buffer->start, used);
+		buffer->start = 0;
+		buffer->end = used;
+	}
+	return buffer->size_bytes - buffer->end >= bytes;
+}
+
+// -- receiving --
+
+ssize_t frames_fill(struct frames_buffer *in, int fd)
+{
+	ssize_t n;
+
+	// Less than a frame is left over after frames_next(), so there is room.
+	(void)make_room(in, ROOM_BYTES);
+	do {
+		n = recv(fd, in->data + in->end, in->size_bytes - in->end, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	in->end += (size_t)n;
+	return n;
+}
+
+static size_t waiting(const struct frames_buffer *buffer)
+{
+	return buffer->end - buffer->start;
+}
+
+// The length that the next header says. At least a header waits.
+static uint32_t next_length(const struct frames_buffer *in)
+{
+	uint32_t length;
+
+	memcpy(&length, in->data + in->start, sizeof(length));
+	return ntohl(length);
+}
+
+static bool length_ok(uint32_t length)
+{
+	return length >= FRAME_BYTES_MIN && length <= FRAME_BYTES_MAX;
+}
+
+bool frames_has_whole(const struct frames_buffer *in)
+{
+	uint32_t length;
+
+	if (waiting(in) < FRAMES_HEADER_BYTES)
+		return false;
+	length = next_length(in);
+	return !length_ok(length) || waiting(in) - FRAMES_HEADER_BYTES >= length;
+}
+
+ssize_t frames_next(struct frames_buffer *in, const uint8_t **frame)
+{
+	uint32_t length;
+
+	if (!frames_has_whole(in))
+		return -EAGAIN;
+	length = next_length(in);
+	if (!length_ok(length))
+		return -EPROTO;
+	*frame = in->data + in->start + FRAMES_HEADER_BYTES;
+	in->start += FRAMES_HEADER_BYTES + length;
+	return (ssize_t)length;
+}
+
+// -- sending --
+
+int frames_put(struct frames_buffer *out, const struct iovec *iov, unsigned count)
+{
+	size_t length = iov_total(iov, count);
+	uint32_t header = htonl((uint32_t)length);
+
+	if (!make_room(out, FRAMES_HEADER_BYTES + length))
+		return -ENOBUFS;
+	memcpy(out->data + out->end, &header, sizeof(header));
+	out->end += sizeof(header);
+	out->end += iov_to_buf(iov, count, 0, out->data + out->end, length);
+	return 0;
+}
+
+// How many bytes the socket took, or -errno.
+static ssize_t send_some(int fd, const struct iovec *iov, unsigned count)
+{
+	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+	ssize_t n;
+
+	do {
+		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return n;
+}
+
+int frames_flush(struct frames_buffer *out, int fd)
+{
+	while (!frames_empty(out)) {
+		const struct iovec rest = { out->data + out->start, waiting(out) };
+		ssize_t n = send_some(fd, &rest, 1);
+
+		if (n < 0)
+			return (int)n;
+		out->start += (size_t)n;
+	}
+	return 0;
+}
+
+// Keeps what the socket did not take: @skip bytes of @iov (header and frame) are sent.
+static int keep_rest(struct frames_buffer *out, const struct iovec *iov, unsigned count,
+		     size_t skip)
+{
+	out->end += iov_to_buf(iov, count, skip, out->data + out->end, SIZE_MAX);
+	return -EAGAIN;
+}
+
+int frames_send(struct frames_buffer *out, int fd, const struct iovec *iov, unsigned count)
+{
+	size_t length = iov_total(iov, count), before = waiting(out);
+	uint32_t header = htonl((uint32_t)length);
+	struct iovec all[2 + IOV_MAX_DIRECT];
+	ssize_t n;
+
+	// Beforehand: a frame that was begun must be ended.
+	if (!make_room(out, FRAMES_HEADER_BYTES + length))
+		return -ENOBUFS;
+	if (count > IOV_MAX_DIRECT)
+		return frames_put(out, iov, count) ? -ENOBUFS : frames_flush(out, fd);
+	all[0] = (struct iovec){ out->data + out->start, before };
+	all[1] = (struct iovec){ &header, sizeof(header) };
+	memcpy(&all[2], iov, count * sizeof(*iov));
+	n = send_some(fd, all, 2 + count);
+	if (n < 0 && n != -EAGAIN)
+		return (int)n;
+	n = MAX(n, (ssize_t)0);
+	out->start += MIN((size_t)n, before);
+	if ((size_t)n == before + sizeof(header) + length)
+		return 0;
+	return keep_rest(out, &all[1], 1 + count, (size_t)n - MIN((size_t)n, before));
+}

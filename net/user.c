@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// User-mode networking: a helper process with a network stack, which needs no privilege.
+//
+// The helper is kvik-slirp or passt, on a socket pair. When it ends, the guest sees its
+// link go down, and another one is started, at ever longer intervals when that does not
+// help either.
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "user-priv.h"
+#include "vm-config.h"
+
+#define FIRST_DELAY_NS (100 * 1000000ULL)
+#define LONGEST_DELAY_NS (5 * NSEC_PER_SEC)
+#define GOOD_RUN_NS (10 * NSEC_PER_SEC) // after which an end is no part of a series
+
+struct user_net {
+	struct stream stream;
+	struct helper helper;
+	uint64_t started_ns;
+	bool failing; // ended once, and did not run well since
+};
+
+static struct user_net *user_of(struct stream *stream)
+{
+	return container_of(stream, struct user_net, stream);
+}
+
+static int start(struct stream *stream)
+{
+	struct user_net *net = user_of(stream);
+
+	net->started_ns = clock_monotonic_ns();
+	return helper_start(&net->helper);
+}
+
+static uint64_t next_delay(const struct user_net *net)
+{
+	return net->failing ? MIN(net->stream.redial_ns * 2, LONGEST_DELAY_NS) : FIRST_DELAY_NS;
+}
+
+// kill() and a socket's end may come in either order, so what the helper said is read last.
+static void lost(struct stream *stream, const char *why)
+{
+	struct user_net *net = user_of(stream);
+	struct helper *helper = &net->helper;
+	char how[64];
+
+	if (clock_monotonic_ns() - net->started_ns >= GOOD_RUN_NS)
+		net->failing = false;
+	helper_stop(helper, how, sizeof(how));
+	stream->redial_ns = next_delay(net);
+	if (!net->failing)
+		warn("network %s: ended by %s%s%s; starting it again", stream->name, how,
+		     helper->last_line[0] && !helper->verbose ? ": " : "",
+		     helper->verbose ? "" : helper->last_line);
+	net->failing = true;
+}
+
+static int attach(struct stream *stream)
+{
+	helper_watch(&user_of(stream)->helper, stream->loop);
+	return 0;
+}
+
+static void detach(struct stream *stream)
+{
+	helper_watch(&user_of(stream)->helper, NULL);
+}
+
+static void close_user(struct stream *stream)
+{
+	struct user_net *net = user_of(stream);
+	char how[64];
+
+	stream_exit(stream);
+	helper_stop(&net->helper, how, sizeof(how));
+	helper_free(&net->helper);
+	free(net);
+}
+
+static const struct stream_source helper_source = {
+	.dial = start,
+	.lost = lost,
+	.attach = attach,
+	.detach = detach,
+	.close = close_user,
+};
+
+static uint16_t default_mtu(const struct net_config *config)
+{
+	return config->backend == NET_USER_PASST ? USER_MTU_PASST : USER_MTU_SLIRP;
+}
+
+static int open_helper(struct user_net *net, const struct net_config *config)
+{
+	int fd, err = helper_prepare(&net->helper, config);
+
+	if (err)
+		return err;
+	fd = start(&net->stream);
+	if (fd < 0)
+		return net_fail(config, -fd, "start %s: %m", net->helper.path);
+	stream_connect(&net->stream, fd);
+	return 0;
+}
+
+int net_user_open(struct net **result, const struct net_config *config)
+{
+	struct user_net *net = calloc(1, sizeof(*net));
+	int err;
+
+	if (!net)
+		return net_fail(config, ENOMEM, "%m");
+	err = stream_init(&net->stream, &helper_source);
+	if (err) {
+		free(net);
+		return err;
+	}
+	net->helper.messages.fd = -1;
+	net->helper.verbose = config->backend == NET_USER_SLIRP;
+	snprintf(net->stream.name, sizeof(net->stream.name), "%s",
+		 net->helper.verbose ? "kvik-slirp" : "passt");
+	net->stream.net.info.mtu = config->mtu ? config->mtu : default_mtu(config);
+	err = open_helper(net, config);
+	if (err)
+		close_user(&net->stream);
+	else
+		*result = &net->stream.net;
+	return err;
+}
