@@ -189,7 +189,7 @@ static inline bool virtio_has_feature(const struct virtio_device *vdev, uint64_t
 void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
 			bool (*take)(struct virtio_device *vdev, unsigned queue,
 				     struct virtqueue_chain *chain));
-// Interrupts the driver if it wants to know what was pushed to the queue.
+// Flushes the queue, and interrupts the driver if it wants to know what was pushed.
 void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
 // The configuration changed. Any thread.
 void virtio_config_changed(struct virtio_device *vdev);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Virtqueues: the only code that reads rings (virtio 1.2 chapter 2.6 and 2.7).
+// Virtqueues: the only code that reads rings (virtio 1.2 2.6 to 2.8).
 //
 // Theory of operation stands at the head of virtio/queue.c. A virtqueue is set up
 // by the transport while its device is not active, and used by the device's loop
@@ -20,36 +20,45 @@ struct ring_used;
 
 #define VIRTQUEUE_MAX_SIZE 1024 // descriptors
 
-struct virtqueue {
-	// Set by the transport.
-	uint16_t size_max; // what the device offers
-	uint16_t size;     // what the driver chose: a power of two
-	bool ready;
-	uint64_t desc_gpa;
-	uint64_t avail_gpa;
-	uint64_t used_gpa;
-	// From virtqueue_start() on; translated once, never again.
-	struct memory *memory;
-	struct ring_desc *desc; // NULL: not started
+// The state of a split ring (2.7).
+struct virtqueue_split {
+	struct ring_desc *desc;
 	struct ring_avail *avail;
 	struct ring_used *used;
 	uint16_t last_avail;
-	uint16_t used_idx;
-	uint16_t in_use;         // chains popped and not yet pushed
+	uint16_t avail_seen;     // avail.idx when it was last read
+	uint16_t used_idx;       // as the driver knows it
 	uint16_t signalled_used; // used_idx when it was last decided on an interrupt
+};
+
+struct virtqueue {
+	// Set by the transport.
+	uint16_t size_max; // what the device offers
+	uint16_t size;     // what the driver chose
+	bool ready;
+	uint64_t desc_gpa;
+	uint64_t avail_gpa; // the driver area
+	uint64_t used_gpa;  // the device area
+	// From virtqueue_start() on; addresses are translated once, never again.
+	bool started;
 	bool event_idx;
 	bool indirect;
 	bool broken; // nothing more is taken from it until reset
 	const char *why_broken;
-	struct iovec *iov; // the popped chain; @size entries
+	struct memory *memory;
+	uint16_t in_use;   // chains popped and not yet pushed
+	uint16_t filled;   // chains pushed and not yet flushed
+	unsigned gathered; // entries of iov that belong to chains
+	struct iovec *iov; // the popped chains; twice @size entries
 	uint64_t *iov_gpa; // where each of them lies
+	struct virtqueue_split split;
 };
 
-// A chain taken from the ring: host iovecs, device-readable ones first. Valid
-// until the next virtqueue_pop() on the same queue: a device that keeps requests
-// in flight copies them.
+// A chain taken from the ring: host iovecs, device-readable ones first. They are valid
+// until the next virtqueue_pop() on the same queue: a device that keeps requests in
+// flight copies them.
 struct virtqueue_chain {
-	uint16_t head;
+	uint16_t head;      // what virtqueue_push() wants
 	unsigned out_count; // readable by the device
 	unsigned in_count;  // writable by the device
 	struct iovec *out;
@@ -71,17 +80,28 @@ void virtqueue_stop(struct virtqueue *vq); // back to unused; frees iov
 // Empty descriptors are left out. The total may exceed 4 GiB, which no driver may
 // send (2.7.5): the device answers that with its own error.
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
+// As virtqueue_pop(), but the chains popped before stay valid, and the new one's iovecs
+// follow theirs in memory: several chains without readable parts are one array. 0 also
+// when more than @size buffers have been gathered like this.
+int virtqueue_pop_more(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
+// Undoes the last pop, and after that the one before: the chain is there to be popped
+// again. Only chains of the last virtqueue_pop() and what was popped behind it.
+void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain);
 
 // Gives a chain back, the first @written bytes of its writable part filled. @head
 // must be one that pop returned.
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+// The same in two steps: the driver sees all chains that were filled at once, and not
+// before virtqueue_flush().
+void virtqueue_fill(struct virtqueue *vq, uint16_t head, uint32_t written);
+void virtqueue_flush(struct virtqueue *vq);
 // Marks the first @written bytes of the segments as written by the host; call it
-// before virtqueue_push().
+// before the push.
 void virtqueue_mark_written(struct virtqueue *vq, const struct iovec *in, const uint64_t *in_gpa,
 			    unsigned count, uint64_t written);
 
 // True when the driver wants an interrupt for what was pushed since the last call
-// (virtio 1.2 2.7.7, 2.7.10).
+// (2.7.7, 2.7.10).
 bool virtqueue_should_interrupt(struct virtqueue *vq);
 
 // Switches notifications from the driver off or on (2.7.7). After switching on,

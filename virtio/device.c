@@ -97,6 +97,7 @@ static void set_live(struct virtio_device *vdev, bool live)
 
 void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
 {
+	virtqueue_flush(vq);
 	if (virtqueue_should_interrupt(vq))
 		raise_isr(vdev, VIRTIO_ISR_QUEUE);
 }

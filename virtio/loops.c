@@ -234,7 +234,7 @@ void virtio_notify(struct virtio_device *vdev, unsigned queue)
 // Nobody hears what comes before the device is live, or after its reset.
 static void hear_notification(struct virtio_device *vdev, unsigned queue)
 {
-	if (vdev->queue_loop[queue]->live && vdev->queues[queue].desc &&
+	if (vdev->queue_loop[queue]->live && vdev->queues[queue].started &&
 	    !atomic_load(&vdev->needs_reset))
 		vdev->ops->notify(vdev, queue);
 }

@@ -221,6 +221,96 @@ static void test_mark_written(void **state)
 	assert_int_equal(f->guest.written_bytes, 11 + 16);
 }
 
+// -- several chains at once --
+
+static void offer_small(struct fixture *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		guest_desc(&f->q, i, BUFFER_GPA + 0x100 * i, 16 + i, RING_DESC_WRITE, 0);
+		guest_offer(&f->q, i);
+	}
+}
+
+static void test_pop_more(void **state)
+{
+	struct fixture *f = *state;
+	struct virtqueue_chain chains[3];
+
+	offer_small(f, 3);
+	assert_int_equal(virtqueue_pop(&f->vq, &chains[0]), 1);
+	assert_int_equal(virtqueue_pop_more(&f->vq, &chains[1]), 1);
+	assert_int_equal(virtqueue_pop_more(&f->vq, &chains[2]), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ptr_equal(chains[i].in, chains[0].in + i);
+		assert_ptr_equal(chains[i].in_gpa, chains[0].in_gpa + i);
+		assert_int_equal(chains[i].in_gpa[0], BUFFER_GPA + 0x100 * i);
+		assert_int_equal(chains[i].in_bytes, 16 + i);
+		assert_int_equal(chains[i].out_count, 0);
+	}
+	assert_int_equal(virtqueue_pop_more(&f->vq, &f->chain), 0);
+}
+
+// Each chain as long as the queue: the third one has no room.
+static void test_pop_more_than_there_is_room_for(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < SIZE; i++)
+		guest_desc(&f->q, i, BUFFER_GPA + i, 1, i < SIZE - 1 ? RING_DESC_NEXT : 0, i + 1);
+	for (unsigned i = 0; i < 3; i++)
+		guest_offer(&f->q, 0);
+	assert_int_equal(pop(f), 1);
+	assert_int_equal(virtqueue_pop_more(&f->vq, &f->chain), 1);
+	assert_int_equal(virtqueue_pop_more(&f->vq, &f->chain), 0);
+	assert_int_equal(pop(f), 1);
+}
+
+static void test_unpop(void **state)
+{
+	struct fixture *f = *state;
+	struct virtqueue_chain chains[3];
+
+	for (unsigned round = 0; round < 10; round++) {
+		offer_small(f, 3);
+		assert_int_equal(virtqueue_pop(&f->vq, &chains[0]), 1);
+		assert_int_equal(virtqueue_pop_more(&f->vq, &chains[1]), 1);
+		assert_int_equal(virtqueue_pop_more(&f->vq, &chains[2]), 1);
+		virtqueue_unpop(&f->vq, &chains[2]);
+		virtqueue_unpop(&f->vq, &chains[1]);
+		virtqueue_push(&f->vq, chains[0].head, 0);
+		for (unsigned i = 1; i < 3; i++) {
+			assert_int_equal(pop(f), 1);
+			assert_int_equal(f->chain.head, i);
+			virtqueue_push(&f->vq, f->chain.head, 0);
+		}
+		assert_int_equal(pop(f), 0);
+	}
+}
+
+static void test_fill_and_flush(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_used_elem elem;
+
+	offer_small(f, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pop(f), 1);
+		virtqueue_fill(&f->vq, f->chain.head, 10 * i);
+	}
+	assert_false(guest_take_used(&f->q, &elem));
+	assert_false(virtqueue_should_interrupt(&f->vq));
+	virtqueue_flush(&f->vq);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(guest_take_used(&f->q, &elem));
+		assert_int_equal(elem.id, i);
+		assert_int_equal(elem.len, 10 * i);
+	}
+	assert_false(guest_take_used(&f->q, &elem));
+	assert_true(virtqueue_should_interrupt(&f->vq));
+	virtqueue_flush(&f->vq);
+	assert_false(virtqueue_should_interrupt(&f->vq));
+}
+
 // -- interrupts and notifications --
 
 static void use_one(struct fixture *f)
@@ -546,7 +636,7 @@ static void test_chain_over_4_gib(void **state)
 static void test_rings_do_not_move(void **state)
 {
 	struct fixture *f = *state;
-	struct ring_used *used = f->vq.used;
+	struct ring_used *used = f->vq.split.used;
 
 	f->vq.desc_gpa = 0;
 	f->vq.avail_gpa = UINT64_MAX;
@@ -569,6 +659,10 @@ int main(void)
 		QUEUE_TEST(test_indirect_table_at_an_odd_address),
 		QUEUE_TEST(test_used_ring),
 		QUEUE_TEST(test_mark_written),
+		QUEUE_TEST(test_pop_more),
+		QUEUE_TEST(test_pop_more_than_there_is_room_for),
+		QUEUE_TEST(test_unpop),
+		QUEUE_TEST(test_fill_and_flush),
 		QUEUE_TEST(test_interrupt_flag),
 		QUEUE_TEST(test_interrupt_event),
 		QUEUE_TEST(test_notify_flag),
