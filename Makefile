@@ -77,7 +77,7 @@ KVM_ARCH := $(or $(if $(filter x86_64%,$(TARGET)),x86),$(if $(filter aarch64%,$(
 LIB_SRC := $(filter-out $(foreach a,$(filter-out $(KVM_ARCH),x86 arm riscv),$(a)/kvm%) \
 	$(if $(KVM_ARCH),,core/kvm%),\
 	$(sort $(wildcard util/*.c core/*.c disk/*.c net/*.c virtio/*.c hw/*.c x86/*.c arm/*.c riscv/*.c \
-	riscv/soft/*.c vm*.c)))
+	riscv/soft/*.c vm*.c run-*.c)))
 ifneq ($(wildcard $(KVM_ARCH)/kvm.c),)
 BASE_CFLAGS += -DHAVE_KVM=1
 endif

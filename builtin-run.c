@@ -10,6 +10,7 @@
 #include "builtin.h"
 #include "log.h"
 #include "options.h"
+#include "run-net.h"
 #include "vm-config.h"
 #include "vm.h"
 
@@ -299,7 +300,7 @@ static uint64_t default_memory_bytes(unsigned cpus)
 	return MAX(MIN(wanted, limit), 256 * MIB);
 }
 
-static void fill_defaults(struct run_args *args)
+static int fill_defaults(struct run_args *args)
 {
 	struct vm_config *config = &args->config;
 
@@ -311,6 +312,7 @@ static void fill_defaults(struct run_args *args)
 		snprintf(args->default_name, sizeof(args->default_name), "guest-%d", getpid());
 		config->name = args->default_name;
 	}
+	return network_finish(config);
 }
 
 // The kernel is the option's value or the one operand.
@@ -342,8 +344,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_STRING, 'i', "initrd", "PATH", "Initial RAM disk", &config->initrd_path },
 		{ OPTION_STRING, 'p', "params", "TEXT",
 		  "Kernel parameters, after the generated ones", &config->params },
-		{ OPTION_FLAG, 0, "nodefaults", NULL, "Generate no kernel parameters",
-		  &config->no_defaults },
+		{ OPTION_FLAG, 0, "nodefaults", NULL,
+		  "Generate no kernel parameters, add no network", &config->no_defaults },
 
 		{ .kind = OPTION_GROUP, .help = "Machine" },
 		{ OPTION_CALL, 'c', "cpus", "N", "vCPUs, 1 to 64 (default: the host's CPUs)",
@@ -394,6 +396,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ .kind = OPTION_GROUP, .help = "Devices" },
 		{ OPTION_CALL, 'd', "disk", "PATH[,ro][,direct]",
 		  "Add a raw image or block device; may be repeated", config, parse_disk },
+		{ OPTION_CALL, 'n', "network", "KEY=VALUE,...",
+		  "Add a network, or 'none'; may be repeated", config, network_parse },
 		{ OPTION_CALL, 0, "console", "KIND",
 		  "Console device: serial or virtio (default: serial)", &config->console,
 		  parse_console },
@@ -430,6 +434,7 @@ static void free_args(struct run_args *args)
 	for (unsigned i = 0; i < args->config.disk_count; i++)
 		free((char *)args->config.disks[i].path);
 	free(args->config.disks);
+	network_free(&args->config);
 	free(args->config.disabled_isa.names);
 	free(args->config.disabled_sbi.names);
 }
@@ -463,10 +468,8 @@ int cmd_run(int argc, char **argv)
 	int ret = parse_args(&args, argc, argv);
 	int status = ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
 
-	if (ret == 0) {
-		fill_defaults(&args);
+	if (ret == 0 && fill_defaults(&args) == 0)
 		status = run_vm(&args.config);
-	}
 	free_args(&args);
 	return status;
 }

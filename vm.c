@@ -17,6 +17,7 @@
 #include "kvm-host.h"
 #endif
 #include "log.h"
+#include "net.h"
 #include "riscv-soft.h"
 #include "term.h"
 #include "virtio-devices.h"
@@ -379,6 +380,48 @@ static int add_disks(struct vm *vm)
 	return 0;
 }
 
+// A network that nobody asked for takes no slot from a device that somebody did.
+static int next_net_slot(struct vm *vm, const struct net_config *config, struct machine_slot *slot)
+{
+	int err;
+
+	if (!config->optional)
+		return next_virtio_slot(vm, "--network", slot);
+	err = vm->machine.ops->virtio_slot(&vm->machine, vm->virtio_count, slot);
+	if (err == -ENOSPC)
+		info("the guest has no network: the machine has no room for another device");
+	return err;
+}
+
+static int add_net(struct vm *vm, const struct net_config *config, unsigned index)
+{
+	struct virtio_device *vdev;
+	struct machine_slot slot;
+	struct net *net;
+	char name[24];
+	int err;
+
+	err = next_net_slot(vm, config, &slot);
+	if (!err)
+		err = net_open(&net, config);
+	if (err)
+		return config->optional ? 0 : err;
+	snprintf(name, sizeof(name), "net%u", index);
+	err = virtio_net_create(&vdev, name, &vm->memory, net, config);
+	return err ? err : add_virtio(vm, vdev, &slot);
+}
+
+static int add_nets(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->config->net_count; i++) {
+		int err = add_net(vm, &vm->config->nets[i], i);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int add_virtio_rng(struct vm *vm)
 {
 	struct virtio_device *vdev;
@@ -483,6 +526,7 @@ static const struct vm_step {
 	{ add_virtio_console, NULL },
 	{ add_disks, NULL },
 	{ add_virtio_rng, NULL },
+	{ add_nets, NULL },
 	{ vm_load_guest, NULL },
 	{ dump_device_tree, NULL },
 	{ start_vcpus, stop_vcpus },

@@ -7,6 +7,12 @@
 
 #include "rate-limit.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+
 #define BURSTS_PER_S 10 // without a burst of the user's; timers are good for milliseconds
 
 // The time in which @amount comes in. A day at most, lest sums overflow.
@@ -28,6 +34,26 @@ static struct rate_bucket make_bucket(const struct rate *rate)
 		bucket.burst_ns =
 			MAX(time_of(rate->burst, rate->per_s), NSEC_PER_SEC / BURSTS_PER_S);
 	return bucket;
+}
+
+int rate_parse(const char *text, struct rate *rate)
+{
+	const char *colon = strchrnul(text, ':');
+	struct rate parsed = { 0 };
+	char first[32];
+	int err;
+
+	if ((size_t)snprintf(first, sizeof(first), "%.*s", (int)(colon - text), text) >=
+	    sizeof(first))
+		return -EINVAL;
+	err = parse_size(first, 1, &parsed.per_s);
+	if (!err && *colon)
+		err = parse_size(colon + 1, 1, &parsed.burst);
+	if (!err && !parsed.per_s)
+		err = -EINVAL;
+	if (!err)
+		*rate = parsed;
+	return err;
 }
 
 void rate_limit_init(struct rate_limit *limit, const struct rate_config *config)

@@ -40,6 +40,10 @@ struct rate_limit {
 	struct rate_bucket bytes;
 };
 
+// "1000", "10M:64M": a rate, and behind the colon a burst, each as parse_size() takes it.
+// Returns 0 or -errno (no message).
+int rate_parse(const char *text, struct rate *rate) MUST_CHECK;
+
 void rate_limit_init(struct rate_limit *limit, const struct rate_config *config);
 void rate_limit_exit(struct rate_limit *limit);
 

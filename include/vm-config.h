@@ -86,8 +86,9 @@ struct vm_config {
 	unsigned disk_count;
 	struct net_config *nets;
 	unsigned net_count;
+	bool no_network; // not even the default one
 	bool rng;
-	bool no_defaults;    // nothing generated on the kernel command line
+	bool no_defaults;    // nothing generated on the kernel command line, no network
 	bool no_reboot;      // a guest reset ends the VM
 	uint64_t kaslr_seed; // for /chosen; 0: a random one
 

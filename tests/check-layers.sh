@@ -53,7 +53,7 @@ floor_of_file() {
 	disk/* | net/* | fs/*) echo 2 ;;
 	virtio/* | hw/*) echo 3 ;;
 	x86/* | arm/* | riscv/*) echo 4 ;;
-	vm.c | vm-*) echo 5 ;;
+	vm.c | vm-* | run-*) echo 5 ;;
 	main.c | builtin*) echo 6 ;;
 	*) echo none ;;
 	esac

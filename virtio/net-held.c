@@ -96,13 +96,14 @@ void net_held_mark(const struct net_held *held, struct virtqueue *vq, uint64_t b
 			       held->iov_count, bytes);
 }
 
+// The driver must see all chains of a frame or none (5.1.6.4).
 void net_held_use(struct net_held *held, struct virtqueue *vq, uint64_t bytes)
 {
 	while (bytes) {
 		const struct net_held_chain *chain = &held->chains[held->chain_first];
 		uint32_t filled = MIN(bytes, (uint64_t)chain->bytes);
 
-		virtqueue_push(vq, chain->head, filled);
+		virtqueue_fill(vq, chain->head, filled);
 		bytes -= filled;
 		held->bytes -= chain->bytes;
 		held->iov_first += chain->iov_count;
@@ -110,4 +111,5 @@ void net_held_use(struct net_held *held, struct virtqueue *vq, uint64_t bytes)
 		held->chain_first = (held->chain_first + 1) & (held->chain_max - 1);
 		held->chain_count--;
 	}
+	virtqueue_flush(vq);
 }

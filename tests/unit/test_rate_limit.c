@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Rate limits: what passes at once, what waits and how long, debts, and shared limits.
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -161,9 +162,26 @@ static void test_shared(void **state)
 	tear_down(&f);
 }
 
+static void test_parse(void **state)
+{
+	struct rate rate;
+
+	assert_int_equal(rate_parse("1000", &rate), 0);
+	assert_true(rate.per_s == 1000 && rate.burst == 0);
+	assert_int_equal(rate_parse("10M:1G", &rate), 0);
+	assert_true(rate.per_s == 10 * MIB && rate.burst == GIB);
+	assert_int_equal(rate_parse("", &rate), -EINVAL);
+	assert_int_equal(rate_parse("0", &rate), -EINVAL);
+	assert_int_equal(rate_parse("5:", &rate), -EINVAL);
+	assert_int_equal(rate_parse("5:6:7", &rate), -EINVAL);
+	assert_int_equal(rate_parse("00000000000000000000000000000000000001", &rate), -EINVAL);
+	assert_true(rate.per_s == 10 * MIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_no_limit),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_a_tenth_of_a_second_by_default),
