@@ -66,7 +66,7 @@ prepare() {
 # Replaces this shell by an engine that runs the guest; $1 follows the generated kernel
 # parameters.
 exec_kvik() {
-	exec "$KVIK" run --cpus 1 --mem ${memory_mib}M --initrd "$work/initrd" \
+	exec "$KVIK" run -n none --cpus 1 --mem ${memory_mib}M --initrd "$work/initrd" \
 		--disk "$work/disk" --params "quiet $1" "$kernel"
 }
 

@@ -8,7 +8,7 @@ talk() {
 	mkfifo "$work/in" 2>/dev/null
 	make_initrd 'echo "guest asks"; read -r answer; echo "guest heard: $answer"'
 	: >"$work/out"
-	"$KVIK" run --initrd "$work/initrd" "$@" "$kernel" \
+	"$KVIK" run --initrd "$work/initrd" "${network[@]}" "$@" "$kernel" \
 		>"$work/out" 2>"$work/err" <"$work/in" &
 	pid=$!
 	exec 7>"$work/in"

@@ -71,7 +71,7 @@ plan 5
 mkfifo "$work/in"
 make_initrd ''
 : >"$work/out"
-"$KVIK" run --initrd "$work/initrd" "${serial[@]}" --disk "$work/disk" \
+"$KVIK" run --initrd "$work/initrd" "${network[@]}" "${serial[@]}" --disk "$work/disk" \
 	--params '-- /sbin/init' "$kernel" >"$work/out" 2>"$work/err" <"$work/in" &
 pid=$!
 exec 7>"$work/in"

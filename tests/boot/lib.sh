@@ -84,6 +84,9 @@ make_initrd() {
 	(cd "$work" && echo test.sh | cpio --quiet -o -H newc) | cat "$work/base" - >"$work/initrd"
 }
 
+# What guests get besides: a test of networks says which.
+network=(--network none)
+
 # guest COMMANDS [OPTION...]: boots, runs the commands, and leaves the exit status in
 # $status, the console in $work/out and kvik's messages in $work/err. The kernel is
 # $kernel unless an option says otherwise.
@@ -91,7 +94,7 @@ guest() {
 	make_initrd "$1"
 	shift
 	status=0
-	timeout -k 5 "$GUEST_TIMEOUT" "$KVIK" run --initrd "$work/initrd" "$@" "$kernel" \
+	timeout -k 5 "$GUEST_TIMEOUT" "$KVIK" run --initrd "$work/initrd" "${network[@]}" "$@" "$kernel" \
 		>"$work/out" 2>"$work/err" </dev/null || status=$?
 }
 
@@ -100,7 +103,7 @@ start_guest() {
 	make_initrd "$1"
 	shift
 	: >"$work/out"
-	"$KVIK" run --initrd "$work/initrd" "$@" "$kernel" \
+	"$KVIK" run --initrd "$work/initrd" "${network[@]}" "$@" "$kernel" \
 		>"$work/out" 2>"$work/err" </dev/null &
 	pid=$!
 }

@@ -19,7 +19,7 @@ guest_panic "$work/panic" 1
 cat >"$work/session" <<EOT
 tty >$work/tty
 stty -g >$work/before
-sh -c 'echo \$\$ >$work/pid; exec "\$@"' sh "$kvik" run "\$@"
+sh -c 'echo \$\$ >$work/pid; exec "\$@"' sh "$kvik" run -n none "\$@"
 echo \$? >$work/status
 stty -g >$work/after
 EOT

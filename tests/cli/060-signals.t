@@ -30,18 +30,18 @@ default=(env --default-signal=INT --default-signal=QUIT)
 
 for signal in TERM INT HUP QUIT; do
 	number=$(kill -l $signal)
-	start "${default[@]}" "$kvik" run "$work/sleep" --name test
+	start "${default[@]}" "$kvik" run -n none "$work/sleep" --name test
 	kill -$signal $pid
 	ended "SIG$signal" $((128 + number))
 	like "SIG$signal is named" "$(cat "$work/err")" "^test: ended by signal $number "
 done
 
-start "${default[@]}" "$kvik" run "$work/chatter" -c 4
+start "${default[@]}" "$kvik" run -n none "$work/chatter" -c 4
 kill -TERM $pid
 ended "SIGTERM to a busy guest" 143
 
 for signal in INT QUIT HUP; do
-	start env --ignore-signal=$signal "$kvik" run "$work/sleep"
+	start env --ignore-signal=$signal "$kvik" run -n none "$work/sleep"
 	kill -$signal $pid
 	sleep 0.3
 	if kill -0 $pid; then
@@ -53,7 +53,7 @@ for signal in INT QUIT HUP; do
 	ended "and SIGTERM ends it" 143
 done
 
-start "$kvik" run "$work/sleep" -c 2
+start "$kvik" run -n none "$work/sleep" -c 2
 kill -TERM $pid
 kill -TERM $pid 2>/dev/null
 wait $pid

@@ -36,7 +36,7 @@ for guest in panic-reset panic-off; do
 		echo "test: | Kernel panic - not syncing: test of a panic"
 	)"
 done
-timeout 20 "$kvik" run "$work/panic-off" --name test </dev/null >"$work/both" 2>&1
+timeout 20 "$kvik" run -n none "$work/panic-off" --name test </dev/null >"$work/both" 2>&1
 is "no lines twice when both go to one file" \
 	"$?:$(grep -c 'line 30' "$work/both"):$(grep -c 'the guest died' "$work/both")" 255:1:1
 

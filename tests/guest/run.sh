@@ -87,7 +87,7 @@ run_kvik() {
 	local elf=$1 harts=$2 seconds=$3 log=$4
 
 	shift 4
-	timeout "$seconds" "$kvik" run --accel soft -k "$elf" -c "$harts" -m 128M "$@" \
+	timeout "$seconds" "$kvik" run --accel soft -n none -k "$elf" -c "$harts" -m 128M "$@" \
 		</dev/null 2>"$log" | transcript
 }
 

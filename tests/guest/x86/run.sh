@@ -20,7 +20,7 @@ skip_all() {
 run() {
 	name=$1 cpus=$2 seconds=$3
 	shift 3
-	timeout "$seconds" "$kvik" run --accel kvm -c "$cpus" -m 64M "$@" -k "$dir/$name" \
+	timeout "$seconds" "$kvik" run --accel kvm -n none -c "$cpus" -m 64M "$@" -k "$dir/$name" \
 		</dev/null >"$out" 2>"$err"
 }
 
@@ -30,7 +30,7 @@ run_on() {
 	name=$1 cpus=$2 seconds=$3
 	shift 3
 	: >"$out"
-	"$kvik" run --accel kvm -c "$cpus" -m 64M "$@" -k "$dir/$name" </dev/null >"$out" 2>"$err" &
+	"$kvik" run --accel kvm -n none -c "$cpus" -m 64M "$@" -k "$dir/$name" </dev/null >"$out" 2>"$err" &
 	pid=$!
 	while [ "$seconds" != 0 ] && differences "$name" | grep -qv '^no message'; do
 		sleep 1

@@ -71,13 +71,17 @@ guest() {
 		--params "quiet -- $steps" "$@" "/guest/$kernel"
 }
 
+# What guests get besides; a test of networks says which.
+network="-n none"
+
 # run_kvik OPTION...: the same for any guest.
 run_kvik() {
 	local begin
 	begin=$(uptime_s)
 	command="kvik run --accel $accel $*"
 	status=0
-	timeout -k 5 "$guest_timeout" /bin/kvik run --accel "$accel" "$@" >/tmp/out 2>/tmp/err \
+	# shellcheck disable=SC2086 # Two words.
+	timeout -k 5 "$guest_timeout" /bin/kvik run --accel "$accel" $network "$@" >/tmp/out 2>/tmp/err \
 		</dev/null || status=$?
 	exit_status=$status
 	echo "# $(($(uptime_s) - begin)) s: $command"
