@@ -6,6 +6,7 @@ SAN ?=
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+libexecdir ?= $(prefix)/libexec
 mandir ?= $(prefix)/share/man
 
 ifeq ($(origin CC),default)
@@ -85,7 +86,16 @@ CMD_SRC := main.c $(sort $(wildcard builtin-*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)
 
-all: $(BIN)
+# User-mode networking: a program of its own, where its libraries are.
+SLIRP := $(and $(call have,slirp/libslirp.h),$(call have,seccomp.h),$(OUT)kvik-slirp)
+SLIRP_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard helpers/kvik-slirp/*.c))
+PROGRAMS := $(BIN) $(SLIRP)
+
+all: $(PROGRAMS)
+
+$(OUT)kvik-slirp: $(SLIRP_OBJ) $(OBJ)/libkvik.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -lslirp -lseccomp
 
 $(BIN): $(CMD_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
@@ -133,15 +143,15 @@ unit: $(UNIT)
 
 GUEST_BUILD ?= $(abspath $(O))/guest
 RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD)
-check: $(BIN) $(UNIT)
+check: $(PROGRAMS) $(UNIT)
 	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
 check-boot check-boot-soak check-distro check-nested: export TEST_TIMEOUT ?= 1800
-check-boot: $(BIN)
+check-boot: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh $(BOOT_TESTS)
-check-boot-soak: $(BIN)
+check-boot-soak: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/soak.sh
-check-distro: $(BIN)
+check-distro: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
 # KVM, in emulated hosts of all three architectures.
 NESTED_TESTS ?= $(sort $(wildcard tests/nested/*.t))
@@ -161,7 +171,7 @@ fuzz-run: $(FUZZ)
 	$(Q)FUZZERS='$(FUZZ)' FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_WORK=$(OBJ)/found \
 		TEST_TIMEOUT=$$(($(words $(FUZZ)) * ($(FUZZ_SECONDS) + 60))) tests/run.sh tests/fuzz/run.sh
 
-bench: $(BIN)
+bench: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/bench/run.sh $(BENCH_ARGS)
 bench-nested: cross
 	$(Q)NESTED_BUILD=$(abspath $(O)) tests/nested/bench/run.sh $(BENCH_ARGS)
@@ -172,13 +182,14 @@ ci:
 
 # --- the rest ---
 
-install: $(BIN)
+install: $(PROGRAMS)
 	install -D -m 755 $(BIN) $(DESTDIR)$(bindir)/kvik
+	$(if $(SLIRP),install -D -m 755 $(SLIRP) $(DESTDIR)$(libexecdir)/kvik/kvik-slirp)
 	install -d $(DESTDIR)$(mandir)/man1
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
 
 clean:
-	rm -rf $(wildcard $(O)/obj*) $(if $(OUT),,build kvik kvik-static)
+	rm -rf $(wildcard $(O)/obj*) $(if $(OUT),,build kvik kvik-slirp kvik-static)
 
 help:
 	@echo 'make [all]           ./kvik'

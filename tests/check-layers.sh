@@ -51,7 +51,7 @@ floor_of_file() {
 	util/*) echo 0 ;;
 	core/*) echo 1 ;;
 	disk/* | net/* | fs/*) echo 2 ;;
-	virtio/* | hw/*) echo 3 ;;
+	virtio/* | hw/* | helpers/*) echo 3 ;;
 	x86/* | arm/* | riscv/*) echo 4 ;;
 	vm.c | vm-* | run-*) echo 5 ;;
 	main.c | builtin*) echo 6 ;;

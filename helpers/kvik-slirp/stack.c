@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// libslirp between the guest's socket and the host's network.
+//
+// A round: sleep in poll(), take what came from the guest, by the bufferful, let libslirp
+// look at the sockets of the host's that are ready, and send all that it made for the
+// guest with one call of the kernel's.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <slirp/libslirp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "frames.h"
+#include "log.h"
+#include "slirp-helper.h"
+
+#define IN_BYTES (512 * KIB)
+// More waits only while the guest takes nothing; then frames are lost, as on a wire.
+#define OUT_BYTES (4 * MIB)
+#define NSEC_PER_MSEC 1000000
+#define NAMESERVER 3 // the last byte of its address
+
+struct timer {
+	SlirpTimerCb expired;
+	void *opaque;
+	int64_t deadline_ms; // INT64_MAX: not armed
+	struct timer *next;
+};
+
+struct stack {
+	Slirp *slirp;
+	int fd;
+	struct frames_buffer in;
+	struct frames_buffer out;
+	struct timer *timers;
+	struct pollfd *polls; // [0] is the guest's socket
+	unsigned poll_count;
+	unsigned poll_room;
+	struct log_ratelimit limit;
+};
+
+// -- what libslirp calls --
+
+static ssize_t send_packet(const void *frame, size_t len, void *opaque)
+{
+	struct stack *stack = opaque;
+	const struct iovec iov = { (void *)frame, len };
+
+	(void)!frames_put(&stack->out, &iov, 1);
+	return (ssize_t)len;
+}
+
+static void guest_error(const char *message, void *opaque)
+{
+	struct stack *stack = opaque;
+
+	if (log_ratelimit_ok(&stack->limit))
+		err("%s", message);
+}
+
+static int64_t now_ns(void *opaque)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * (int64_t)NSEC_PER_SEC + now.tv_nsec;
+}
+
+static void *timer_new(SlirpTimerCb expired, void *cb_opaque, void *opaque)
+{
+	struct stack *stack = opaque;
+	struct timer *timer = malloc(sizeof(*timer));
+
+	if (!timer)
+		return NULL;
+	*timer = (struct timer){ expired, cb_opaque, INT64_MAX, stack->timers };
+	stack->timers = timer;
+	return timer;
+}
+
+static void timer_free(void *which, void *opaque)
+{
+	struct stack *stack = opaque;
+	struct timer **link = &stack->timers;
+
+	while (*link && *link != which)
+		link = &(*link)->next;
+	if (*link)
+		*link = (*link)->next;
+	free(which);
+}
+
+static void timer_mod(void *which, int64_t deadline_ms, void *opaque)
+{
+	struct timer *timer = which;
+
+	if (timer)
+		timer->deadline_ms = deadline_ms;
+}
+
+static void ignore_fd(int fd, void *opaque)
+{
+}
+
+static void ignore_notify(void *opaque)
+{
+}
+
+static const struct SlirpCb callbacks = {
+	.send_packet = send_packet,
+	.guest_error = guest_error,
+	.clock_get_ns = now_ns,
+	.timer_new = timer_new,
+	.timer_free = timer_free,
+	.timer_mod = timer_mod,
+	.register_poll_fd = ignore_fd,
+	.unregister_poll_fd = ignore_fd,
+	.notify = ignore_notify,
+};
+
+// -- creation --
+
+// The smallest network, of 256 addresses at least, that holds both.
+static struct in_addr common_mask(const struct settings *settings)
+{
+	uint32_t differ = ntohl(settings->host_ip.s_addr ^ settings->guest_ip.s_addr);
+	uint32_t mask = 0xffffff00;
+
+	while (differ & mask)
+		mask <<= 1;
+	return (struct in_addr){ .s_addr = htonl(mask) };
+}
+
+// An address of the network's that neither has.
+static struct in_addr nameserver_ip(const struct settings *settings, struct in_addr network)
+{
+	for (uint32_t last = NAMESERVER;; last++) {
+		struct in_addr ip = { .s_addr = network.s_addr | htonl(last) };
+
+		if (ip.s_addr != settings->host_ip.s_addr && ip.s_addr != settings->guest_ip.s_addr)
+			return ip;
+	}
+}
+
+static int check_addresses(const struct settings *settings, struct in_addr mask)
+{
+	uint32_t outside = ~ntohl(mask.s_addr), host = ntohl(settings->host_ip.s_addr) & outside;
+	uint32_t guest = ntohl(settings->guest_ip.s_addr) & outside;
+
+	if (host == guest)
+		return fail_msg(EINVAL, "--guest-ip: is the router's; give another");
+	if (!(ntohl(mask.s_addr) & 0xff000000) || !host || !guest || host == outside ||
+	    guest == outside)
+		return fail_msg(EINVAL, "--host-ip and --guest-ip are no two hosts of a network");
+	return 0;
+}
+
+static void set_ipv6(SlirpConfig *config)
+{
+	// A network of our own (RFC 4193): fd, "kvi", "k".
+	inet_pton(AF_INET6, "fd6b:7669:6b00::", &config->vprefix_addr6);
+	inet_pton(AF_INET6, "fd6b:7669:6b00::1", &config->vhost6);
+	inet_pton(AF_INET6, "fd6b:7669:6b00::3", &config->vnameserver6);
+	config->vprefix_len = 64;
+	config->in6_enabled = true;
+}
+
+static int create_slirp(struct stack *stack, const struct settings *settings)
+{
+	struct in_addr mask = common_mask(settings);
+	SlirpConfig config = {
+		.version = 4,
+		.in_enabled = true,
+		.vnetmask = mask,
+		.vnetwork.s_addr = settings->host_ip.s_addr & mask.s_addr,
+		.vhost = settings->host_ip,
+		.vdhcp_start = settings->guest_ip,
+		.vhostname = "kvik",
+		.if_mtu = settings->mtu,
+		.if_mru = settings->mtu,
+	};
+	int err = check_addresses(settings, mask);
+
+	if (err)
+		return err;
+	config.vnameserver = nameserver_ip(settings, config.vnetwork);
+	set_ipv6(&config);
+	stack->slirp = slirp_new(&config, &callbacks, stack);
+	return stack->slirp ? 0 : fail_msg(EINVAL, "libslirp refuses this configuration");
+}
+
+static int add_forward(struct stack *stack, const struct settings *settings, const char *text)
+{
+	struct forward forward;
+	struct sockaddr_in *guest = (struct sockaddr_in *)&forward.guest.address;
+
+	if (forward_parse(&forward, text))
+		return fail_msg(EINVAL,
+				"--forward %s: is not of the form PROTO:[ADDR:]PORT-[ADDR:]PORT",
+				text);
+	if (guest->sin_family == AF_INET && !guest->sin_addr.s_addr)
+		guest->sin_addr = settings->guest_ip;
+	if (slirp_add_hostxfwd(stack->slirp, (struct sockaddr *)&forward.host.address,
+			       forward.host.len, (struct sockaddr *)&forward.guest.address,
+			       forward.guest.len, forward.udp ? SLIRP_HOSTFWD_UDP : 0) < 0)
+		return fail(errno, "--forward %s", text);
+	return 0;
+}
+
+static int fill_stack(struct stack *stack, const struct settings *settings)
+{
+	int err = frames_buffer_init(&stack->in, IN_BYTES);
+
+	err = err ? err : frames_buffer_init(&stack->out, OUT_BYTES);
+	err = err ? err : create_slirp(stack, settings);
+	for (unsigned i = 0; i < settings->forward_count && !err; i++)
+		err = add_forward(stack, settings, settings->forwards[i]);
+	return err;
+}
+
+int stack_create(struct stack **result, const struct settings *settings)
+{
+	struct stack *stack = calloc(1, sizeof(*stack));
+	int err;
+
+	if (!stack)
+		return fail(ENOMEM, "a network stack");
+	stack->fd = settings->fd;
+	err = fill_stack(stack, settings);
+	if (!err)
+		*result = stack;
+	else
+		free(stack); // the process ends
+	return err;
+}
+
+// -- rounds --
+
+static int add_poll(int fd, int events, void *opaque)
+{
+	struct stack *stack = opaque;
+
+	if (stack->poll_count == stack->poll_room) {
+		unsigned room = MAX(64U, stack->poll_room * 2);
+		struct pollfd *polls = realloc(stack->polls, room * sizeof(*polls));
+
+		if (!polls)
+			return -1;
+		stack->polls = polls;
+		stack->poll_room = room;
+	}
+	stack->polls[stack->poll_count] = (struct pollfd){
+		.fd = fd,
+		.events = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) |
+				  (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+				  (events & SLIRP_POLL_PRI ? POLLPRI : 0)),
+	};
+	return (int)stack->poll_count++;
+}
+
+static int get_revents(int index, void *opaque)
+{
+	struct stack *stack = opaque;
+	int events = index < 0 ? 0 : stack->polls[index].revents;
+
+	return (events & POLLIN ? SLIRP_POLL_IN : 0) | (events & POLLOUT ? SLIRP_POLL_OUT : 0) |
+	       (events & POLLPRI ? SLIRP_POLL_PRI : 0) | (events & POLLERR ? SLIRP_POLL_ERR : 0) |
+	       (events & POLLHUP ? SLIRP_POLL_HUP : 0);
+}
+
+static int64_t now_ms(void)
+{
+	return now_ns(NULL) / NSEC_PER_MSEC;
+}
+
+static uint32_t timer_timeout_ms(const struct stack *stack)
+{
+	int64_t nearest = INT64_MAX, now = now_ms();
+
+	for (const struct timer *timer = stack->timers; timer; timer = timer->next)
+		nearest = MIN(nearest, timer->deadline_ms);
+	if (nearest == INT64_MAX)
+		return UINT32_MAX;
+	return nearest <= now ? 0 : (uint32_t)MIN(nearest - now, (int64_t)INT_MAX);
+}
+
+static void run_timers(struct stack *stack)
+{
+	struct timer *next;
+
+	for (struct timer *timer = stack->timers; timer; timer = next) {
+		next = timer->next;
+		if (timer->deadline_ms > now_ms())
+			continue;
+		timer->deadline_ms = INT64_MAX;
+		timer->expired(timer->opaque);
+	}
+}
+
+static int sleep_for_events(struct stack *stack)
+{
+	uint32_t timer_ms = timer_timeout_ms(stack), timeout_ms = timer_ms;
+	int ready;
+
+	stack->poll_count = 0;
+	if (add_poll(stack->fd, SLIRP_POLL_IN | (frames_empty(&stack->out) ? 0 : SLIRP_POLL_OUT),
+		     stack) < 0)
+		return fail(ENOMEM, "a list of sockets");
+	slirp_pollfds_fill(stack->slirp, &timeout_ms, add_poll, stack);
+	// Without a socket of the host's there is nothing that it would have to look after.
+	if (stack->poll_count == 1)
+		timeout_ms = timer_ms;
+	ready = poll(stack->polls, stack->poll_count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
+	if (ready < 0 && errno != EINTR)
+		return fail(errno, "poll");
+	slirp_pollfds_poll(stack->slirp, ready < 0, get_revents, stack);
+	return 0;
+}
+
+// 0, or 1 at the end.
+static int take_frames(struct stack *stack)
+{
+	ssize_t n = frames_fill(&stack->in, stack->fd), length;
+	const uint8_t *frame;
+
+	if (n == -EAGAIN)
+		return 0;
+	if (n <= 0)
+		return 1;
+	while ((length = frames_next(&stack->in, &frame)) > 0)
+		slirp_input(stack->slirp, frame, (int)length);
+	return length == -EAGAIN ? 0 : fail_msg(EPROTO, "what comes from kvik are no frames");
+}
+
+int stack_run(struct stack *stack)
+{
+	int end = 0;
+
+	while (!end) {
+		int err = sleep_for_events(stack);
+
+		if (err)
+			return err;
+		if (stack->polls[0].revents & ~POLLOUT)
+			end = take_frames(stack);
+		run_timers(stack);
+		err = frames_flush(&stack->out, stack->fd);
+		if (err && err != -EAGAIN)
+			return 0; // closed
+	}
+	return MIN(end, 0);
+}
