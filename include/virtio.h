@@ -45,6 +45,7 @@ enum { VIRTIO_TYPE_NET = 1, VIRTIO_TYPE_BLK = 2, VIRTIO_TYPE_CONSOLE = 3, VIRTIO
 #define VIRTIO_F_INDIRECT_DESC (1ULL << 28)
 #define VIRTIO_F_EVENT_IDX (1ULL << 29)
 #define VIRTIO_F_VERSION_1 (1ULL << 32)
+#define VIRTIO_F_RING_PACKED (1ULL << 34)
 
 struct virtio_ops {
 	uint32_t type;
@@ -139,6 +140,7 @@ struct virtio_setup {
 	struct loop *main_loop; // runs all queues; NULL: the device has loops of its own
 	unsigned threads;       // how many, each on a thread; 0 stands for 1
 	unsigned queue_count;   // 0: as many as the ops allow
+	bool split_only;        // no packed rings: who else reads them knows no such
 };
 
 // Fills in the common part, starts the loops' threads and asks the model for its

@@ -14,6 +14,8 @@
 #include "util.h"
 
 struct memory;
+struct packed_desc;
+struct packed_event;
 struct ring_avail;
 struct ring_desc;
 struct ring_used;
@@ -31,6 +33,30 @@ struct virtqueue_split {
 	uint16_t signalled_used; // used_idx when it was last decided on an interrupt
 };
 
+// A chain of a packed ring that the device has.
+struct virtqueue_slot {
+	uint16_t id;    // the driver's name for it
+	uint16_t descs; // how many of the ring it takes
+	uint16_t next_free;
+};
+
+// The state of a packed ring (2.8). A place counts through the ring twice: in the first
+// round the wrap counter is 1, in the second 0.
+struct virtqueue_packed {
+	struct packed_desc *desc;
+	const struct packed_event *driver_event;
+	struct packed_event *device_event;
+	uint16_t avail_place;     // of the next descriptor to take
+	uint16_t used_place;      // of the next one to give back, also if only filled
+	uint16_t signalled_place; // used_place when it was last decided on an interrupt
+	unsigned used_descs;      // since then
+	uint16_t first_place;     // of those filled: written last
+	uint64_t first_tail;
+	bool notify_off;
+	struct virtqueue_slot *slots; // a chain's head is an index
+	uint16_t free_slot;
+};
+
 struct virtqueue {
 	// Set by the transport.
 	uint16_t size_max; // what the device offers
@@ -41,6 +67,7 @@ struct virtqueue {
 	uint64_t used_gpa;  // the device area
 	// From virtqueue_start() on; addresses are translated once, never again.
 	bool started;
+	bool is_packed;
 	bool event_idx;
 	bool indirect;
 	bool broken; // nothing more is taken from it until reset
@@ -51,7 +78,10 @@ struct virtqueue {
 	unsigned gathered; // entries of iov that belong to chains
 	struct iovec *iov; // the popped chains; twice @size entries
 	uint64_t *iov_gpa; // where each of them lies
-	struct virtqueue_split split;
+	union {
+		struct virtqueue_split split;
+		struct virtqueue_packed packed;
+	};
 };
 
 // A chain taken from the ring: host iovecs, device-readable ones first. They are valid
@@ -101,7 +131,7 @@ void virtqueue_mark_written(struct virtqueue *vq, const struct iovec *in, const 
 			    unsigned count, uint64_t written);
 
 // True when the driver wants an interrupt for what was pushed since the last call
-// (2.7.7, 2.7.10).
+// (2.7.7, 2.7.10, 2.8.10).
 bool virtqueue_should_interrupt(struct virtqueue *vq);
 
 // Switches notifications from the driver off or on (2.7.7). After switching on,

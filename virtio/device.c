@@ -6,7 +6,8 @@
 
 #include "device-priv.h"
 
-#define COMMON_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
+#define COMMON_FEATURES \
+	(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 #define DRIVER_STATUS_BITS ((uint8_t)~VIRTIO_STATUS_NEEDS_RESET)
 
 // -- life --
@@ -29,6 +30,8 @@ int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops,
 	if (ret)
 		return ret;
 	vdev->features_offered = COMMON_FEATURES | ops->features(vdev);
+	if (setup->split_only)
+		vdev->features_offered &= ~VIRTIO_F_RING_PACKED;
 	pthread_mutex_init(&vdev->irq_lock, NULL);
 	return 0;
 }

@@ -25,7 +25,7 @@ static int start_thread(struct virtio_loop *vl, unsigned index)
 	if (ret)
 		return ret;
 	if (index)
-		snprintf(name, sizeof(name), "%.12s/%u", vl->vdev->name, index);
+		snprintf(name, sizeof(name), "%.12s/%u", vl->vdev->name, index % 100);
 	else
 		snprintf(name, sizeof(name), "%.15s", vl->vdev->name);
 	ret = loop_start_thread(&vl->own, name);

@@ -170,10 +170,11 @@ static void write_features(struct virtio_mmio *mmio, uint32_t value)
 		virtio_set_driver_features(vdev, with_high(before, value));
 }
 
-// An invalid size leaves 0, with which the queue cannot start.
+// An invalid size leaves 0, with which the queue cannot start. What else a kind of ring
+// wants, virtqueue_start() checks.
 static uint16_t checked_size(const struct virtqueue *vq, uint32_t size)
 {
-	return size <= vq->size_max && !(size & (size - 1)) ? size : 0;
+	return size <= vq->size_max ? size : 0;
 }
 
 // 4.2.3.2: a queue is set up before DRIVER_OK, and while it is not ready.

@@ -12,6 +12,7 @@
 
 // -- a kind of ring; contracts as of the functions in virtqueue.h --
 
+// Checks and translates the ring's parts.
 int queue_split_start(struct virtqueue *vq, struct memory *mem) MUST_CHECK;
 // 1: there is a next chain, and it was walked; 0: there is none; -EINVAL: broken.
 int queue_split_pop(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
@@ -21,6 +22,16 @@ void queue_split_flush(struct virtqueue *vq);
 bool queue_split_should_interrupt(struct virtqueue *vq);
 void queue_split_disable_notify(struct virtqueue *vq);
 bool queue_split_enable_notify(struct virtqueue *vq);
+
+int queue_packed_start(struct virtqueue *vq, struct memory *mem) MUST_CHECK;
+void queue_packed_stop(struct virtqueue *vq);
+int queue_packed_pop(struct virtqueue *vq, struct virtqueue_chain *chain) MUST_CHECK;
+void queue_packed_unpop(struct virtqueue *vq, uint16_t head);
+void queue_packed_fill(struct virtqueue *vq, uint16_t head, uint32_t written);
+void queue_packed_flush(struct virtqueue *vq);
+bool queue_packed_should_interrupt(struct virtqueue *vq);
+void queue_packed_disable_notify(struct virtqueue *vq);
+bool queue_packed_enable_notify(struct virtqueue *vq);
 
 // -- the chain that is being popped --
 

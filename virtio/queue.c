@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Virtqueues: with queue-split.c the only code that reads rings (virtio 1.2 2.6).
+// Virtqueues: what split and packed rings share. This, queue-split.c and
+// queue-packed.c are the only code that reads rings (virtio 1.2 2.6).
 //
 // Theory of operation
 //
@@ -41,8 +42,9 @@ int virtqueue_start(struct virtqueue *vq, struct memory *mem, uint64_t features)
 {
 	int ret = -EINVAL;
 
+	vq->is_packed = features & VIRTIO_F_RING_PACKED;
 	if (vq->size && vq->size <= vq->size_max && vq->size <= VIRTQUEUE_MAX_SIZE)
-		ret = queue_split_start(vq, mem);
+		ret = vq->is_packed ? queue_packed_start(vq, mem) : queue_split_start(vq, mem);
 	if (!ret)
 		ret = allocate_iov(vq);
 	if (ret) {
@@ -58,6 +60,8 @@ int virtqueue_start(struct virtqueue *vq, struct memory *mem, uint64_t features)
 
 void virtqueue_stop(struct virtqueue *vq)
 {
+	if (vq->is_packed)
+		queue_packed_stop(vq);
 	free(vq->iov);
 	free(vq->iov_gpa);
 	*vq = (struct virtqueue){
@@ -109,7 +113,7 @@ int virtqueue_pop_more(struct virtqueue *vq, struct virtqueue_chain *chain)
 	if (!vq->started || first > vq->size)
 		return 0;
 	*chain = (struct virtqueue_chain){ .out = vq->iov + first, .out_gpa = vq->iov_gpa + first };
-	got = queue_split_pop(vq, chain);
+	got = vq->is_packed ? queue_packed_pop(vq, chain) : queue_split_pop(vq, chain);
 	if (got <= 0)
 		return got;
 	chain->in = chain->out + chain->out_count;
@@ -120,7 +124,10 @@ int virtqueue_pop_more(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain)
 {
-	queue_split_unpop(vq);
+	if (vq->is_packed)
+		queue_packed_unpop(vq, chain->head);
+	else
+		queue_split_unpop(vq);
 	vq->gathered -= chain->out_count + chain->in_count;
 	vq->in_use--;
 }
@@ -135,14 +142,21 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 
 void virtqueue_fill(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
-	queue_split_fill(vq, head, written);
+	if (vq->is_packed)
+		queue_packed_fill(vq, head, written);
+	else
+		queue_split_fill(vq, head, written);
 	vq->in_use--;
 	vq->filled++;
 }
 
 void virtqueue_flush(struct virtqueue *vq)
 {
-	if (vq->filled)
+	if (!vq->filled)
+		return;
+	if (vq->is_packed)
+		queue_packed_flush(vq);
+	else
 		queue_split_flush(vq);
 	vq->filled = 0;
 }
@@ -164,16 +178,24 @@ void virtqueue_mark_written(struct virtqueue *vq, const struct iovec *in, const 
 
 bool virtqueue_should_interrupt(struct virtqueue *vq)
 {
-	return vq->started && queue_split_should_interrupt(vq);
+	if (!vq->started)
+		return false;
+	return vq->is_packed ? queue_packed_should_interrupt(vq) : queue_split_should_interrupt(vq);
 }
 
 void virtqueue_disable_notify(struct virtqueue *vq)
 {
-	if (vq->started)
+	if (!vq->started)
+		return;
+	if (vq->is_packed)
+		queue_packed_disable_notify(vq);
+	else
 		queue_split_disable_notify(vq);
 }
 
 bool virtqueue_enable_notify(struct virtqueue *vq)
 {
-	return vq->started && queue_split_enable_notify(vq);
+	if (!vq->started)
+		return false;
+	return vq->is_packed ? queue_packed_enable_notify(vq) : queue_split_enable_notify(vq);
 }

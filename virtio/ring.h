@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The layout of a split virtqueue in guest memory (virtio 1.2 2.7).
+// The layout of virtqueues in guest memory: split (virtio 1.2 2.7) and packed (2.8).
 #ifndef KVIK_VIRTIO_RING_H
 #define KVIK_VIRTIO_RING_H
 
@@ -70,5 +70,26 @@ static inline uint16_t *ring_avail_event(struct ring_used *used, unsigned size)
 {
 	return (uint16_t *)&used->ring[size];
 }
+
+// 2.8.13; flags as of ring_desc, and two of its own. Where it is used, id and len say
+// what a split ring's used element does.
+struct packed_desc {
+	uint64_t addr_gpa;
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;
+};
+enum { PACKED_DESC_AVAIL = 1 << 7, PACKED_DESC_USED = 1 << 15 };
+
+// 2.8.14; both areas hold one.
+struct packed_event {
+	uint16_t off_wrap; // place in the ring; highest bit: the wrap counter
+	uint16_t flags;
+};
+enum { PACKED_EVENT_ENABLE = 0, PACKED_EVENT_DISABLE = 1, PACKED_EVENT_DESC = 2 };
+#define PACKED_EVENT_WRAP (1 << 15)
+#define PACKED_EVENT_ALIGN 4
+
+static_assert(sizeof(struct packed_desc) == sizeof(struct ring_desc), "one copy serves both");
 
 #endif

@@ -8,8 +8,9 @@
 
 #define ECHO_TYPE 42
 #define ECHO_FEATURE (1ULL << 5)
-#define ECHO_OFFERED \
-	(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | ECHO_FEATURE)
+#define ECHO_OFFERED                                                                               \
+	(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | \
+	 ECHO_FEATURE)
 #define ECHO_QUEUES 2
 #define ECHO_QUEUE_MAX 64
 #define ECHO_CONFIG_BYTES 12

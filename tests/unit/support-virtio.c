@@ -184,6 +184,22 @@ void guest_place_queue(struct guest *g, struct guest_queue *q, unsigned index, u
 	memset(q->desc, 0, QUEUE_STRIDE);
 }
 
+void guest_place_packed(struct guest *g, struct guest_queue *q, unsigned index, unsigned size)
+{
+	uint64_t base = GUEST_RING_GPA + index * QUEUE_STRIDE;
+
+	assert_true(size <= GUEST_QUEUE_MAX);
+	*q = (struct guest_queue){ .guest = g, .index = index, .size = size, .packed = true };
+	q->desc_gpa = base;
+	q->avail_gpa = q->desc_gpa + ring_desc_bytes(size);
+	q->used_gpa = q->avail_gpa + sizeof(struct packed_event);
+	q->desc = q->table;
+	q->ring = (void *)guest_ram(g, q->desc_gpa);
+	q->driver_event = (void *)guest_ram(g, q->avail_gpa);
+	q->device_event = (void *)guest_ram(g, q->used_gpa);
+	memset(q->ring, 0, QUEUE_STRIDE);
+}
+
 static void write64(struct guest *g, uint64_t reg, uint64_t value)
 {
 	guest_write32(g, reg, value);
@@ -192,7 +208,10 @@ static void write64(struct guest *g, uint64_t reg, uint64_t value)
 
 void guest_set_up_queue(struct guest *g, struct guest_queue *q, unsigned index, unsigned size)
 {
-	guest_place_queue(g, q, index, size);
+	if (g->vdev->features_driver & VIRTIO_F_RING_PACKED)
+		guest_place_packed(g, q, index, size);
+	else
+		guest_place_queue(g, q, index, size);
 	guest_write32(g, MMIO_QUEUE_SEL, index);
 	guest_write32(g, MMIO_QUEUE_NUM, size);
 	write64(g, MMIO_QUEUE_DESC, q->desc_gpa);
@@ -222,10 +241,78 @@ void guest_desc(struct guest_queue *q, unsigned index, uint64_t gpa, uint32_t le
 	};
 }
 
+uint16_t guest_place_after(const struct guest_queue *q, uint16_t place, unsigned count)
+{
+	return (place + count) % (2 * q->size);
+}
+
+uint16_t guest_off_wrap(const struct guest_queue *q, uint16_t place)
+{
+	return place < q->size ? place | PACKED_EVENT_WRAP : place - q->size;
+}
+
+// The second half of a descriptor, moved as one word.
+union tail {
+	struct {
+		uint32_t len;
+		uint16_t id;
+		uint16_t flags;
+	};
+	uint64_t word;
+};
+
+static uint64_t *words_at(const struct guest_queue *q, uint16_t place)
+{
+	return (uint64_t *)&q->ring[place % q->size];
+}
+
+static void write_packed(struct guest_queue *q, uint16_t place, const struct ring_desc *desc,
+			 uint16_t id)
+{
+	uint16_t whose = place < q->size ? PACKED_DESC_AVAIL : PACKED_DESC_USED;
+	union tail tail = { .len = desc->len, .id = id, .flags = desc->flags | whose };
+
+	__atomic_store_n(&words_at(q, place)[0], desc->addr_gpa, __ATOMIC_RELAXED);
+	__atomic_store_n(&words_at(q, place)[1], tail.word, __ATOMIC_RELEASE);
+}
+
+void guest_offer_packed(struct guest_queue *q, uint64_t gpa, uint32_t len, uint16_t id,
+			uint16_t flags)
+{
+	struct ring_desc desc = { .addr_gpa = gpa, .len = len, .flags = flags };
+
+	write_packed(q, q->avail_place, &desc, id);
+	q->avail_place = guest_place_after(q, q->avail_place, 1);
+}
+
+// From the last descriptor to the first, which is what the device waits for.
+static void offer_chain(struct guest_queue *q, uint16_t head)
+{
+	uint16_t chain[GUEST_QUEUE_MAX];
+	unsigned count = 0;
+
+	chain[count++] = head;
+	while (q->table[chain[count - 1]].flags & RING_DESC_NEXT) {
+		assert_true(count < q->size);
+		chain[count] = q->table[chain[count - 1]].next;
+		count++;
+	}
+	q->chain_descs[head] = count;
+	for (unsigned i = count; i--;)
+		write_packed(q, guest_place_after(q, q->avail_place, i), &q->table[chain[i]], head);
+	q->avail_place = guest_place_after(q, q->avail_place, count);
+}
+
 void guest_offer(struct guest_queue *q, uint16_t head)
 {
-	__atomic_store_n(&q->avail->ring[q->avail_idx % q->size], head, __ATOMIC_RELAXED);
-	__atomic_store_n(&q->avail->idx, ++q->avail_idx, __ATOMIC_RELEASE);
+	q->avail_idx++;
+	if (q->packed) {
+		offer_chain(q, head);
+		return;
+	}
+	__atomic_store_n(&q->avail->ring[(uint16_t)(q->avail_idx - 1) % q->size], head,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&q->avail->idx, q->avail_idx, __ATOMIC_RELEASE);
 }
 
 void guest_kick(struct guest_queue *q)
@@ -233,12 +320,33 @@ void guest_kick(struct guest_queue *q)
 	guest_write32(q->guest, MMIO_QUEUE_NOTIFY, q->index);
 }
 
+static bool take_used_packed(struct guest_queue *q, struct ring_used_elem *elem)
+{
+	const uint16_t both = PACKED_DESC_AVAIL | PACKED_DESC_USED;
+	uint16_t used = q->used_place < q->size ? both : 0;
+	union tail tail = {
+		.word = __atomic_load_n(&words_at(q, q->used_place)[1], __ATOMIC_ACQUIRE),
+	};
+
+	if ((tail.flags & both) != used)
+		return false;
+	assert_true(tail.id < q->size);
+	elem->id = tail.id;
+	elem->len = tail.flags & RING_DESC_WRITE ? tail.len : 0;
+	q->used_place = guest_place_after(q, q->used_place, q->chain_descs[tail.id]);
+	q->used_seen++;
+	return true;
+}
+
 bool guest_take_used(struct guest_queue *q, struct ring_used_elem *elem)
 {
-	const struct ring_used_elem *next = &q->used->ring[q->used_seen % q->size];
+	const struct ring_used_elem *next;
 
+	if (q->packed)
+		return take_used_packed(q, elem);
 	if (__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) == q->used_seen)
 		return false;
+	next = &q->used->ring[q->used_seen % q->size];
 	elem->id = __atomic_load_n(&next->id, __ATOMIC_RELAXED);
 	elem->len = __atomic_load_n(&next->len, __ATOMIC_RELAXED);
 	q->used_seen++;

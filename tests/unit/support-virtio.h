@@ -88,16 +88,28 @@ struct guest {
 	uint8_t *written_map; // a byte for each of RAM
 };
 
+#define GUEST_QUEUE_MAX 256
+
+// With VIRTIO_F_RING_PACKED desc[] is the driver's own table: offering a chain writes it
+// into the ring, with its head as buffer id, so that a test need not care.
 struct guest_queue {
 	struct guest *guest;
 	unsigned index;
 	unsigned size;
+	bool packed;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 	struct ring_desc *desc;
 	struct ring_avail *avail;
 	struct ring_used *used;
 	uint16_t avail_idx;
 	uint16_t used_seen;
+	// Packed; places are as those in struct virtqueue_packed.
+	struct packed_desc *ring;
+	struct packed_event *driver_event;
+	struct packed_event *device_event;
+	uint16_t avail_place, used_place;
+	uint16_t chain_descs[GUEST_QUEUE_MAX];
+	struct ring_desc table[GUEST_QUEUE_MAX];
 };
 
 void guest_init(struct guest *g);
@@ -118,6 +130,7 @@ uint64_t guest_device_features(struct guest *g);
 uint8_t guest_negotiate(struct guest *g, uint64_t features);
 // Places queue @index in memory; guest_set_up_queue() tells the device as well.
 void guest_place_queue(struct guest *g, struct guest_queue *q, unsigned index, unsigned size);
+void guest_place_packed(struct guest *g, struct guest_queue *q, unsigned index, unsigned size);
 void guest_set_up_queue(struct guest *g, struct guest_queue *q, unsigned index, unsigned size);
 // All of the above for @count queues in @q, up to DRIVER_OK.
 void guest_start(struct guest *g, uint64_t features, struct guest_queue *q, unsigned count,
@@ -126,6 +139,12 @@ void guest_start(struct guest *g, uint64_t features, struct guest_queue *q, unsi
 void guest_desc(struct guest_queue *q, unsigned index, uint64_t gpa, uint32_t len, uint16_t flags,
 		uint16_t next);
 void guest_offer(struct guest_queue *q, uint16_t head);
+// The place behind @count descriptors, and what a packed ring says of a place.
+uint16_t guest_place_after(const struct guest_queue *q, uint16_t place, unsigned count);
+uint16_t guest_off_wrap(const struct guest_queue *q, uint16_t place);
+// Writes one descriptor of a packed ring at the next place, there for the device.
+void guest_offer_packed(struct guest_queue *q, uint64_t gpa, uint32_t len, uint16_t id,
+			uint16_t flags);
 void guest_kick(struct guest_queue *q);
 // Takes the next used element if there is one.
 bool guest_take_used(struct guest_queue *q, struct ring_used_elem *elem);

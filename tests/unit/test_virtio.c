@@ -45,9 +45,9 @@ static void test_features_refused(void **state)
 
 	assert_int_equal(guest_negotiate(&e->guest, 1ULL << 6), before);
 	assert_int_equal(guest_negotiate(&e->guest, 1ULL << 63), before);
-	// VIRTIO_F_RING_RESET and VIRTIO_F_RING_PACKED are not offered.
+	// VIRTIO_F_RING_RESET and VIRTIO_F_IN_ORDER are not offered.
 	assert_int_equal(guest_negotiate(&e->guest, 1ULL << 40), before);
-	assert_int_equal(guest_negotiate(&e->guest, 1ULL << 34), before);
+	assert_int_equal(guest_negotiate(&e->guest, 1ULL << 35), before);
 	// Without VIRTIO_F_VERSION_1.
 	set_status(e, 0);
 	set_status(e, before);

@@ -11,7 +11,8 @@ static void test_features(void **state)
 
 	assert_true(guest_device_features(&f->guest) ==
 		    (F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_DISCARD | F_WRITE_ZEROES |
-		     VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX));
+		     VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC |
+		     VIRTIO_F_EVENT_IDX));
 }
 
 static void test_features_of_a_read_only_disk(void **state)
@@ -20,7 +21,7 @@ static void test_features_of_a_read_only_disk(void **state)
 
 	assert_true(guest_device_features(&f->guest) ==
 		    (F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | VIRTIO_F_VERSION_1 |
-		     VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX));
+		     VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX));
 }
 
 static void test_config(void **state)

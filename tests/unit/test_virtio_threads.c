@@ -30,7 +30,8 @@ struct driver {
 	struct guest *guest;
 	struct guest_queue q;
 	bool event_idx;
-	uint16_t notified; // avail_idx at the last look at the device's wish
+	uint16_t notified;       // avail_idx at the last look at the device's wish
+	uint16_t notified_place; // the same of a packed ring
 	unsigned notifications, sleeps;
 };
 
@@ -44,20 +45,58 @@ static uint16_t load(const uint16_t *field)
 	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
 
+// In packed rings the two fields are one word, so that they fit each other.
+static struct packed_event load_event(const struct packed_event *event)
+{
+	union {
+		uint32_t word;
+		struct packed_event event;
+	} copy = { .word = __atomic_load_n((const uint32_t *)event, __ATOMIC_ACQUIRE) };
+
+	return copy.event;
+}
+
+static void store_event(struct packed_event *event, uint16_t off_wrap, uint16_t flags)
+{
+	union {
+		struct packed_event event;
+		uint32_t word;
+	} copy = { .event = { off_wrap, flags } };
+
+	__atomic_store_n((uint32_t *)event, copy.word, __ATOMIC_RELAXED);
+}
+
+// Looks for the device's place among those that were offered since the last time.
+static bool wanted_packed(struct driver *d, uint16_t before)
+{
+	struct packed_event event = load_event(d->q.device_event);
+
+	if (before == d->q.avail_place || event.flags != PACKED_EVENT_DESC)
+		return before != d->q.avail_place && event.flags == PACKED_EVENT_ENABLE;
+	for (; before != d->q.avail_place; before = guest_place_after(&d->q, before, 1))
+		if (event.off_wrap == guest_off_wrap(&d->q, before))
+			return true;
+	return false;
+}
+
+static bool wanted_split(struct driver *d, uint16_t before)
+{
+	uint16_t now = d->q.avail_idx, event;
+
+	if (!d->event_idx)
+		return now != before && !(load(&d->q.used->flags) & RING_USED_NO_NOTIFY);
+	event = load(ring_avail_event(d->q.used, RING_SIZE));
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+}
+
 static void notify_if_wanted(struct driver *d)
 {
-	uint16_t now = d->q.avail_idx, before = d->notified;
 	bool wanted;
 
-	d->notified = now;
 	fence();
-	if (d->event_idx) {
-		uint16_t event = load(ring_avail_event(d->q.used, RING_SIZE));
-
-		wanted = (uint16_t)(now - event - 1) < (uint16_t)(now - before);
-	} else {
-		wanted = now != before && !(load(&d->q.used->flags) & RING_USED_NO_NOTIFY);
-	}
+	wanted = d->q.packed ? wanted_packed(d, d->notified_place) : wanted_split(d, d->notified);
+	d->notified = d->q.avail_idx;
+	d->notified_place = d->q.avail_place;
 	if (wanted) {
 		d->notifications++;
 		guest_kick(&d->q);
@@ -66,7 +105,12 @@ static void notify_if_wanted(struct driver *d)
 
 static void want_interrupts(struct driver *d, bool want)
 {
-	if (d->event_idx)
+	if (d->q.packed)
+		store_event(d->q.driver_event, guest_off_wrap(&d->q, d->q.used_place),
+			    !want        ? PACKED_EVENT_DISABLE :
+			    d->event_idx ? PACKED_EVENT_DESC :
+					   PACKED_EVENT_ENABLE);
+	else if (d->event_idx)
 		__atomic_store_n(ring_used_event(d->q.avail, RING_SIZE),
 				 want ? d->q.used_seen : d->q.used_seen - 1, __ATOMIC_RELAXED);
 	else
@@ -190,6 +234,16 @@ static void test_event_idx(void **state)
 	run_echo(VIRTIO_F_EVENT_IDX, 50000);
 }
 
+static void test_packed(void **state)
+{
+	run_echo(VIRTIO_F_RING_PACKED, 50000);
+}
+
+static void test_packed_event_idx(void **state)
+{
+	run_echo(VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX, 50000);
+}
+
 // Resets at any time, with requests in flight: nothing is left over in the next life.
 static void test_resets(void **state)
 {
@@ -200,7 +254,10 @@ static void test_resets(void **state)
 	ops.notify = answer;
 	echo_guest_init(&e, &ops, true);
 	for (unsigned i = 0; i < 300; i++) {
-		start_driver(&d, &e.guest, i & 1 ? VIRTIO_F_EVENT_IDX : 0);
+		uint64_t features = (i & 1 ? VIRTIO_F_EVENT_IDX : 0) |
+				    (i & 4 ? VIRTIO_F_RING_PACKED : 0);
+
+		start_driver(&d, &e.guest, features);
 		for (unsigned slot = 0; slot < i % (RING_SIZE / 2); slot++)
 			ask(&d, slot, i);
 		notify_if_wanted(&d);
@@ -321,7 +378,7 @@ static int make_file(char *path, size_t size)
 	return mkstemp(path);
 }
 
-static void blk_on_file(bool direct)
+static void blk_on_file(bool direct, uint64_t features)
 {
 	char path[512];
 	struct disk_config config = { .path = path, .direct = direct };
@@ -344,27 +401,37 @@ static void blk_on_file(bool direct)
 	unlink(path);
 	assert_int_equal(virtio_blk_create(&vdev, "blk0", &guest.memory, disk), 0);
 	guest_attach(&guest, vdev);
-	start_driver(&b.d, &guest, VIRTIO_F_EVENT_IDX | 1 << 9);
+	start_driver(&b.d, &guest, features | VIRTIO_F_EVENT_IDX | 1 << 9);
 	run_blk(&b, direct ? 1000 : 5000);
 	guest_exit(&guest);
 }
 
 static void test_blk(void **state)
 {
-	blk_on_file(false);
+	blk_on_file(false, 0);
 }
 
 static void test_blk_direct(void **state)
 {
-	blk_on_file(true);
+	blk_on_file(true, 0);
+}
+
+static void test_blk_packed(void **state)
+{
+	blk_on_file(false, VIRTIO_F_RING_PACKED);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flags),      cmocka_unit_test(test_event_idx),
-		cmocka_unit_test(test_resets),     cmocka_unit_test(test_blk),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_event_idx),
+		cmocka_unit_test(test_resets),
+		cmocka_unit_test(test_blk),
 		cmocka_unit_test(test_blk_direct),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_packed_event_idx),
+		cmocka_unit_test(test_blk_packed),
 	};
 
 	alarm(100); // a hang is a failure
