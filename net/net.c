@@ -13,7 +13,7 @@
 // In the order of enum net_mode.
 static int (*const openers[])(struct net **net, const struct net_config *config) = {
 	[NET_USER] = net_user_open,
-	[NET_TAP] = NULL,
+	[NET_TAP] = net_tap_open,
 	[NET_STREAM] = net_stream_open,
 };
 static_assert(ARRAY_SIZE(openers) == NET_COUNT, "an opener for each mode");
