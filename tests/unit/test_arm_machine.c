@@ -632,7 +632,8 @@ static void test_tree_of_a_machine(void **state)
 	config.params = "quiet";
 	f = make_loaded(&config);
 	fdt = tree(f);
-	tree_assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 earlycon panic=-1 quiet");
+	tree_assert_text(fdt, "/chosen", "bootargs",
+			 "console=ttyS0 earlycon panic=-1 cryptomgr.notests quiet");
 	tree_assert_text(fdt, "/chosen", "stdout-path", "serial0:115200n8");
 	tree_assert_no(fdt, "/chosen", "linux,initrd-start");
 	tree_assert_text(fdt, "/aliases", "serial0", "/soc/serial@10000000");

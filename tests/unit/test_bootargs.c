@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#define DEFAULTS " earlycon panic=-1 cryptomgr.notests"
+
 static void assert_bootargs(const struct vm_config *config, const char *expected)
 {
 	char line[BOOTARGS_SIZE];
@@ -26,27 +28,27 @@ static void test_bootargs(void **state)
 	struct disk_config disk = { .path = "x" };
 	struct vm_config config = { .console = CONSOLE_SERIAL };
 
-	assert_bootargs(&config, "console=ttyS0 earlycon panic=-1");
+	assert_bootargs(&config, "console=ttyS0" DEFAULTS);
 	config.console = CONSOLE_VIRTIO;
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1");
-	config.params = "quiet panic=5";
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 quiet panic=5");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS);
+	// Linux takes the last of two.
+	config.params = "quiet panic=5 cryptomgr.notests=0";
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " quiet panic=5 cryptomgr.notests=0");
 	config.params = NULL;
 	config.disks = &disk;
 	config.disk_count = 1;
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda rw");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " root=/dev/vda rw");
 	disk.read_only = true;
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vda ro");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " root=/dev/vda ro");
 	config.params = "root=/dev/vdb";
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 root=/dev/vdb");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " root=/dev/vdb");
 	config.params = "quiet root=LABEL=x";
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1 quiet root=LABEL=x");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " quiet root=LABEL=x");
 	config.params = "nfsroot=1 rootflags=2";
-	assert_bootargs(&config,
-			"console=hvc0 earlycon panic=-1 root=/dev/vda ro nfsroot=1 rootflags=2");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS " root=/dev/vda ro nfsroot=1 rootflags=2");
 	config.params = "";
 	config.initrd_path = "initrd";
-	assert_bootargs(&config, "console=hvc0 earlycon panic=-1");
+	assert_bootargs(&config, "console=hvc0" DEFAULTS);
 }
 
 static void test_bootargs_without_defaults(void **state)

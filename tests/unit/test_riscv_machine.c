@@ -274,7 +274,8 @@ static void test_tree_of_a_machine(void **state)
 	assert_int_equal(riscv_machine.load(&f->machine), 0);
 	fdt = loaded_fdt(f);
 
-	tree_assert_text(fdt, "/chosen", "bootargs", "console=ttyS0 earlycon panic=-1 quiet");
+	tree_assert_text(fdt, "/chosen", "bootargs",
+			 "console=ttyS0 earlycon panic=-1 cryptomgr.notests quiet");
 	assert_null(fdt_getprop(fdt, tree_node(fdt, "/chosen"), "linux,initrd-start", NULL));
 	tree_assert_text(fdt, "/aliases", "serial0", "/soc/serial@10000000");
 	assert_int_equal(fdt64_ld(tree_property(fdt, "/memory@80000000", "reg", 16)), RAM);
