@@ -155,6 +155,35 @@ STORE(BOTH, fsd, 64, FP_CHECK(), FRD)
 
 #define AMO_VA (h->x[SLOT_B])
 #define AMO_SOURCE (h->x[SLOT_IMM & 31])
+#define AMO_RL 0x100 // in the operand: the release bit
+
+// An AMO or SC is a single access, which later ones cannot pass (unprivileged spec 17,
+// RVWMO's rules 3 and 5). Most hosts let them pass the store that ends an atomic
+// operation, even a sequentially consistent one.
+static ALWAYS_INLINE void keep_later_accesses(void)
+{
+#if !defined(__x86_64__)
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+// gcc 12 for riscv64 compares all of the register that holds @expected with what lr.w
+// has sign-extended (PR target/114130): it must be extended, too, out of gcc's sight.
+static ALWAYS_INLINE bool compare_and_swap32(uint32_t *p, uint32_t expected, uint32_t desired)
+{
+#if defined(__riscv)
+	int64_t extended = (int32_t)expected;
+
+	__asm__("" : "+r"(extended));
+	expected = (uint32_t)extended;
+#endif
+	return __sync_bool_compare_and_swap(p, expected, desired);
+}
+
+static ALWAYS_INLINE bool compare_and_swap64(uint64_t *p, uint64_t expected, uint64_t desired)
+{
+	return __sync_bool_compare_and_swap(p, expected, desired);
+}
 
 // Sets h->scratch_host; false: h->trap_cause says why not.
 static ALWAYS_INLINE bool amo_pointer(struct hart *h, uint64_t va, unsigned size)
@@ -183,6 +212,7 @@ static ALWAYS_INLINE bool amo_pointer(struct hart *h, uint64_t va, unsigned size
 			GO(exec_raise);                   \
 		p = h->scratch_host;                      \
 		RD = (uint64_t)(int64_t)(int32_t)(expr);  \
+		keep_later_accesses();                    \
 		NEXT(len);                                \
 	}
 
@@ -195,6 +225,7 @@ static ALWAYS_INLINE bool amo_pointer(struct hart *h, uint64_t va, unsigned size
 			GO(exec_raise);                   \
 		p = h->scratch_host;                      \
 		RD = (expr);                              \
+		keep_later_accesses();                    \
 		NEXT(len);                                \
 	}
 
@@ -209,24 +240,23 @@ AMO(amoand, __atomic_fetch_and)
 AMO(amoor, __atomic_fetch_or)
 
 // Minimum and maximum: @type tells how to compare.
-#define DEFINE_MINMAX(name, type, utype, op)                                                    \
-	static ALWAYS_INLINE utype name(utype *p, utype source)                                 \
-	{                                                                                       \
-		utype old = __atomic_load_n(p, __ATOMIC_RELAXED);                               \
-		while (!__sync_bool_compare_and_swap(p, old,                                    \
-						     (type)source op(type) old ? source : old)) \
-			old = __atomic_load_n(p, __ATOMIC_RELAXED);                             \
-		return old;                                                                     \
+#define DEFINE_MINMAX(name, bits, type, op)                                                       \
+	static ALWAYS_INLINE uint##bits##_t name(uint##bits##_t *p, uint##bits##_t source)        \
+	{                                                                                         \
+		uint##bits##_t old = __atomic_load_n(p, __ATOMIC_RELAXED);                        \
+		while (!compare_and_swap##bits(p, old, (type)source op(type) old ? source : old)) \
+			old = __atomic_load_n(p, __ATOMIC_RELAXED);                               \
+		return old;                                                                       \
 	}
 
-DEFINE_MINMAX(fetch_min32, int32_t, uint32_t, <)
-DEFINE_MINMAX(fetch_max32, int32_t, uint32_t, >)
-DEFINE_MINMAX(fetch_minu32, uint32_t, uint32_t, <)
-DEFINE_MINMAX(fetch_maxu32, uint32_t, uint32_t, >)
-DEFINE_MINMAX(fetch_min64, int64_t, uint64_t, <)
-DEFINE_MINMAX(fetch_max64, int64_t, uint64_t, >)
-DEFINE_MINMAX(fetch_minu64, uint64_t, uint64_t, <)
-DEFINE_MINMAX(fetch_maxu64, uint64_t, uint64_t, >)
+DEFINE_MINMAX(fetch_min32, 32, int32_t, <)
+DEFINE_MINMAX(fetch_max32, 32, int32_t, >)
+DEFINE_MINMAX(fetch_minu32, 32, uint32_t, <)
+DEFINE_MINMAX(fetch_maxu32, 32, uint32_t, >)
+DEFINE_MINMAX(fetch_min64, 64, int64_t, <)
+DEFINE_MINMAX(fetch_max64, 64, int64_t, >)
+DEFINE_MINMAX(fetch_minu64, 64, uint64_t, <)
+DEFINE_MINMAX(fetch_maxu64, 64, uint64_t, >)
 
 AMO_W(amomin, fetch_min32(p, source))
 AMO_W(amomax, fetch_max32(p, source))
@@ -239,7 +269,8 @@ AMO_D(amomaxu, fetch_maxu64(p, source))
 
 // LR remembers address and value; SC succeeds if the host's compare-and-swap does.
 // A value that changed and changed back goes unnoticed, which the sequences that
-// the ISA guarantees progress for (ch. 13.3) and compilers emit tolerate.
+// the ISA guarantees progress for (ch. 13.3) and compilers emit tolerate. An LR that
+// is a release, too, waits for earlier stores, unlike a load of the host.
 
 #define LR(name, bits)                                                                         \
 	WIDE(name)                                                                             \
@@ -250,6 +281,8 @@ AMO_D(amomaxu, fetch_maxu64(p, source))
 			RAISE(CAUSE_LOAD_MISALIGNED, va);                                      \
 		if (unlikely(!e))                                                              \
 			GO(lr_slow);                                                           \
+		if (SLOT_IMM & AMO_RL)                                                         \
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);                               \
 		h->resv_value = __atomic_load_n((uint##bits##_t *)(uintptr_t)(va + e->addend), \
 						__ATOMIC_SEQ_CST);                             \
 		h->resv_va = va;                                                               \
@@ -269,18 +302,18 @@ static COLD const slot_t *lr_slow(HANDLER_ARGS)
 LR(lr_w, 32)
 LR(lr_d, 64)
 
-#define SC(name, bits)                                                                \
-	WIDE(name)                                                                    \
-	{                                                                             \
-		uint64_t va = AMO_VA, expected = h->resv_va;                          \
-		if (unlikely(!amo_pointer(h, va, bits / 8)))                          \
-			GO(exec_raise);                                               \
-		h->resv_va = RESERVATION_NONE;                                        \
-		RD = va != expected ||                                                \
-		     !__sync_bool_compare_and_swap((uint##bits##_t *)h->scratch_host, \
-						   (uint##bits##_t)h->resv_value,     \
-						   (uint##bits##_t)AMO_SOURCE);       \
-		NEXT(len);                                                            \
+#define SC(name, bits)                                                                       \
+	WIDE(name)                                                                           \
+	{                                                                                    \
+		uint64_t va = AMO_VA, expected = h->resv_va;                                 \
+		if (unlikely(!amo_pointer(h, va, bits / 8)))                                 \
+			GO(exec_raise);                                                      \
+		h->resv_va = RESERVATION_NONE;                                               \
+		RD = va != expected ||                                                       \
+		     !compare_and_swap##bits(h->scratch_host, (uint##bits##_t)h->resv_value, \
+					     (uint##bits##_t)AMO_SOURCE);                    \
+		keep_later_accesses();                                                       \
+		NEXT(len);                                                                   \
 	}
 
 SC(sc_w, 32)

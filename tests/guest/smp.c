@@ -120,6 +120,60 @@ static void buffering_amo(unsigned index, unsigned i)
 	}
 }
 
+// The same with what an engine may make of a loop around a compare-and-swap.
+static void max_aq(volatile uint64_t *at, uint64_t value)
+{
+	__asm__ volatile("amomaxu.d.aq x0, %0, (%1)" :: "r"(value), "r"(at) : "memory");
+}
+
+static void buffering_max(unsigned index, unsigned i)
+{
+	if (index == 0) {
+		max_aq(&place[i].x, 1);
+		result[0][i] = LOAD(place[i].y);
+	} else if (index == 1) {
+		max_aq(&place[i].y, 1);
+		result[1][i] = LOAD(place[i].x);
+	}
+}
+
+static void conditional_aqrl(volatile uint64_t *at, uint64_t value)
+{
+	__asm__ volatile("1: lr.d t0, (%0)\nsc.d.aqrl t0, %1, (%0)\nbnez t0, 1b"
+			 :: "r"(at), "r"(value) : "t0", "memory");
+}
+
+static void buffering_sc(unsigned index, unsigned i)
+{
+	if (index == 0) {
+		conditional_aqrl(&place[i].x, 1);
+		result[0][i] = LOAD(place[i].y);
+	} else if (index == 1) {
+		conditional_aqrl(&place[i].y, 1);
+		result[1][i] = LOAD(place[i].x);
+	}
+}
+
+// A compare-and-swap that fails is a load: with both bits it stays behind the store.
+static uint64_t reserved_aqrl(volatile uint64_t *at)
+{
+	uint64_t r;
+
+	__asm__ volatile("lr.d.aqrl %0, (%1)" : "=r"(r) : "r"(at) : "memory");
+	return r;
+}
+
+static void buffering_lr(unsigned index, unsigned i)
+{
+	if (index == 0) {
+		STORE(place[i].x, 1);
+		result[0][i] = reserved_aqrl(&place[i].y);
+	} else if (index == 1) {
+		STORE(place[i].y, 1);
+		result[1][i] = reserved_aqrl(&place[i].x);
+	}
+}
+
 static void check_buffering(void)
 {
 	for (unsigned i = 0; i < N; i++)
@@ -220,6 +274,9 @@ static const struct {
 	{ "store buffering", 2, buffering, check_buffering },
 	{ "store buffering, fence w,r", 2, buffering_wr, check_buffering },
 	{ "store buffering, amo.aq", 2, buffering_amo, check_buffering },
+	{ "store buffering, amomax.aq", 2, buffering_max, check_buffering },
+	{ "store buffering, sc.aqrl", 2, buffering_sc, check_buffering },
+	{ "store buffering, lr.aqrl", 2, buffering_lr, check_buffering },
 	{ "independent reads", 4, independent, check_independent },
 	{ "causality", 3, causality, no_check },
 	{ "coherence", 4, coherence, no_check },
