@@ -141,6 +141,13 @@ $(OBJ)/tests/%: $(OBJ)/tests/unit/%.o $(OBJ)/libfakes.a $(OBJ)/libkvik.a
 unit: $(UNIT)
 	$(Q)tests/run.sh $(UNIT)
 
+# Applies a script of requests to a disk image.
+DISK_IO := $(OBJ)/tests/disk-io
+$(DISK_IO): $(OBJ)/tests/disk/disk-io.o $(OBJ)/libkvik.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 GUEST_BUILD ?= $(abspath $(O))/guest
 RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD)
 check: $(PROGRAMS) $(UNIT)

@@ -180,25 +180,40 @@ static int parse_loglevel(void *value, const char *argument)
 	return 0;
 }
 
+static bool is_word(const char *text, size_t length, const char *word)
+{
+	return length == strlen(word) && !memcmp(text, word, length);
+}
+
 // Takes one option off the end of "PATH,option,option"; *length is the length of
 // what is left. Returns 0 when there is none.
 static int take_disk_option(struct disk_config *disk, const char *argument, size_t *length)
 {
-	const char *comma = memrchr(argument, ',', *length);
+	const char *comma = memrchr(argument, ',', *length), *option;
 	size_t option_length;
 
 	if (!comma)
 		return 0;
-	option_length = *length - (size_t)(comma + 1 - argument);
-	if (option_length == 2 && memcmp(comma + 1, "ro", 2) == 0)
+	option = comma + 1;
+	option_length = *length - (size_t)(option - argument);
+	if (is_word(option, option_length, "ro"))
 		disk->read_only = true;
-	else if (option_length == 6 && memcmp(comma + 1, "direct", 6) == 0)
+	else if (is_word(option, option_length, "direct"))
 		disk->direct = true;
+	else if (is_word(option, option_length, "snapshot"))
+		disk->snapshot = true;
+	else if (is_word(option, option_length, "format=raw"))
+		disk->format = DISK_FORMAT_RAW;
+	else if (is_word(option, option_length, "format=qcow2"))
+		disk->format = DISK_FORMAT_QCOW2;
+	else if (is_word(option, option_length, "backing=allow"))
+		disk->backing = true;
 	else
 		return fail_msg(EINVAL,
-				"--disk %s: '%.*s' is not an option of a disk; use ro or "
-				"direct (a path cannot contain a comma)",
-				argument, (int)option_length, comma + 1);
+				"--disk %s: '%.*s' is not an option of a disk; use ro, direct, "
+				"snapshot, format=raw, format=qcow2 or backing=allow (a path "
+				"cannot contain a comma)",
+				argument, (int)option_length, option);
 	*length = (size_t)(comma - argument);
 	return 1;
 }
@@ -216,7 +231,7 @@ static int parse_disk(void *value, const char *argument)
 	if (ret < 0)
 		return ret;
 	if (!length)
-		return bad_value("--disk", argument, "has no path; give PATH[,ro][,direct]");
+		return bad_value("--disk", argument, "has no path; give PATH[,OPTION]...");
 	disks = reallocarray(config->disks, config->disk_count + 1, sizeof(*disks));
 	if (!disks)
 		return fail(ENOMEM, "--disk %s", argument);
@@ -394,8 +409,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  "End when the guest resets, instead of a new start", &config->no_reboot },
 
 		{ .kind = OPTION_GROUP, .help = "Devices" },
-		{ OPTION_CALL, 'd', "disk", "PATH[,ro][,direct]",
-		  "Add a raw image or block device; may be repeated", config, parse_disk },
+		{ OPTION_CALL, 'd', "disk", "PATH[,OPTION]...",
+		  "Add a disk image or block device; may be repeated", config, parse_disk },
 		{ OPTION_CALL, 'n', "network", "KEY=VALUE,...",
 		  "Add a network, or 'none'; may be repeated", config, network_parse },
 		{ OPTION_CALL, 0, "console", "KIND",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "disk-priv.h"
+#include "qcow2-open.h"
 
 // -- requests --
 
@@ -107,23 +108,13 @@ void disk_detach(struct disk_queue *queue)
 
 // -- opening --
 
-static int qcow2_unsupported(struct disk **disk, struct disk *file,
-			     const struct disk_config *config)
-{
-	// As a raw disk it would show the guest the wrong data, and be destroyed by it.
-	return fail_msg(EINVAL,
-			"disk %s: is a qcow2 image; only raw ones are supported: "
-			"qemu-img convert -O raw makes one of it",
-			config->path);
-}
-
 // By what stands at the start of the file; raw disks have nothing there.
 static const struct {
 	enum disk_format format;
 	char magic[4];
 	disk_format_open *open;
 } formats[] = {
-	{ DISK_FORMAT_QCOW2, { 'Q', 'F', 'I', '\xfb' }, qcow2_unsupported },
+	{ DISK_FORMAT_QCOW2, { 'Q', 'F', 'I', '\xfb' }, qcow2_open },
 };
 
 // The format's place in the table; the table's size stands for raw. Or -errno.
@@ -152,11 +143,33 @@ static int find_format(struct disk *file, const struct disk_config *config)
 	return detect(file, config);
 }
 
+static int open_snapshot(struct disk **disk, const struct disk_config *config)
+{
+	struct disk_config base_config = *config;
+	struct disk *base;
+	int ret;
+
+	base_config.read_only = true;
+	base_config.snapshot = false;
+	ret = disk_open(&base, &base_config);
+	if (ret)
+		return ret;
+	ret = overlay_open(disk, base);
+	if (ret)
+		disk_close(base);
+	else
+		(*disk)->front = true;
+	return ret;
+}
+
 int disk_open(struct disk **disk, const struct disk_config *config)
 {
 	struct disk *file;
-	int i, ret = raw_open(&file, config);
+	int i, ret;
 
+	if (config->snapshot && !config->read_only)
+		return open_snapshot(disk, config);
+	ret = raw_open(&file, config);
 	if (ret)
 		return ret;
 	*disk = file;

@@ -20,7 +20,9 @@ struct disk_config {
 	const char *path;
 	enum disk_format format;
 	bool read_only;
-	bool direct; // O_DIRECT
+	bool direct;   // O_DIRECT
+	bool snapshot; // what is written is thrown away in the end
+	bool backing;  // a qcow2 image may have backing files
 };
 
 // How a network device reaches the world.

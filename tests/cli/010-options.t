@@ -99,7 +99,7 @@ good --soft-code-cache 64K
 
 truncate -s 1M "$work/disk" "$work/other"
 bad --disk ,ro 'has no path'
-bad --disk "$work/disk,rw" "'rw' is not an option of a disk; use ro or direct"
+bad --disk "$work/disk,rw" "'rw' is not an option of a disk; use ro, direct"
 bad --disk "$work/disk,ro,x" "'x' is not an option"
 bad --disk "$work/disk," "'' is not an option"
 bad --disk "" 'has no path'

@@ -89,7 +89,7 @@ static void test_qcow2(void **state)
 	struct fixture *f = *state;
 
 	write_file(f->path, "QFI\xfb\0\0\0\3", 8, DISK_BYTES);
-	expect_refusal(f, "is a qcow2 image");
+	expect_refusal(f, "qcow2: clusters of 2^0 bytes");
 	write_file(f->path, "QFI", 3, DISK_BYTES);
 	open_disk(f);
 }
