@@ -254,7 +254,10 @@ static void free_machine(struct vm *vm)
 
 static int add_memory(struct vm *vm)
 {
-	return vm->machine.ops->layout(&vm->machine);
+	int err = vm->machine.ops->layout(&vm->machine);
+
+	vm->memory.fresh = !err;
+	return err;
 }
 
 static int start_accel(struct vm *vm)
@@ -454,6 +457,7 @@ int vm_load_guest(struct vm *vm)
 {
 	int err = vm->machine.ops->load(&vm->machine);
 
+	vm->memory.fresh = false;
 	return err ? err : reset_vcpus(vm);
 }
 

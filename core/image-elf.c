@@ -10,8 +10,12 @@
 //    segments move, by a multiple of 2 MiB, so that the lowest one comes to lie
 //    in the second 2 MiB of RAM, where an Image would;
 //  - anywhere else (a device, a hole): refused.
+//
+// The segments come from the file one by one; or, from one that was unpacked, all of it
+// lies in RAM already, mostly at the right place, and they are moved there.
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "image-internal.h"
 #include "log.h"
@@ -65,12 +69,9 @@ static int find_arch(struct image *image, uint16_t machine)
 
 static int check_header(struct image *image, Elf64_Ehdr *header)
 {
-	if (image->size_bytes < sizeof(*header))
-		return fail_msg(EINVAL,
-				"%s: its ELF header is cut off after %zu bytes; is the file "
-				"complete?",
-				image->path, image->size_bytes);
-	memcpy(header, image->data, sizeof(*header));
+	if (image->head_bytes < sizeof(*header))
+		return image_header_truncated(image, "its ELF");
+	memcpy(header, image->head, sizeof(*header));
 	if (header->e_ident[EI_CLASS] != ELFCLASS64)
 		return fail_msg(EINVAL, "%s: is a 32-bit ELF file; a 64-bit kernel is needed",
 				image->path);
@@ -95,9 +96,9 @@ static int check_table(const struct image *image, const Elf64_Ehdr *header)
 				image->path);
 	if (offset > image->size_bytes || bytes > image->size_bytes - offset)
 		return fail_msg(EINVAL,
-				"%s: its program headers lie beyond its %zu bytes; is the "
+				"%s: its program headers lie beyond its %llu bytes; is the "
 				"file complete?",
-				image->path, image->size_bytes);
+				image->path, (unsigned long long)image->size_bytes);
 	return 0;
 }
 
@@ -113,9 +114,10 @@ static int check_segment(const struct image *image, const struct segment *segmen
 	    segment->file_bytes > image->size_bytes - segment->offset)
 		return fail_msg(EINVAL,
 				"%s: a segment of %llu bytes at %#llx goes beyond the file's "
-				"%zu bytes; is it complete?",
+				"%llu bytes; is it complete?",
 				image->path, (unsigned long long)segment->file_bytes,
-				(unsigned long long)segment->offset, image->size_bytes);
+				(unsigned long long)segment->offset,
+				(unsigned long long)image->size_bytes);
 	if (segment->memory_bytes > IMAGE_MAX_BYTES ||
 	    segment->paddr > UINT64_MAX - segment->memory_bytes)
 		return fail_msg(EINVAL,
@@ -170,6 +172,28 @@ static int add_load(const struct image *image, struct segments *segments, const 
 	return 0;
 }
 
+// One that does not lie within the file is as good as none.
+static int add_notes(const struct image *image, struct segments *segments, const Elf64_Phdr *header)
+{
+	struct image_source bytes = image_bytes(image);
+	struct image_source part = image_source_part(
+		&bytes, le64toh(header->p_offset), MIN(le64toh(header->p_filesz), MAX_NOTE_BYTES));
+	uint8_t *notes;
+	int rc;
+
+	if (image->arch != IMAGE_ARCH_X86_64 || segments->note_count++ >= MAX_NOTE_SEGMENTS ||
+	    part.size_bytes < MIN(le64toh(header->p_filesz), MAX_NOTE_BYTES) || !part.size_bytes)
+		return 0;
+	notes = malloc(part.size_bytes);
+	if (!notes)
+		return fail(ENOMEM, "%s: read its notes", image->path);
+	rc = image_source_read(&part, 0, notes, part.size_bytes);
+	if (!rc)
+		image_read_notes((struct image_span){ notes, part.size_bytes }, &segments->notes);
+	free(notes);
+	return rc;
+}
+
 static int add_segment(const struct image *image, struct segments *segments,
 		       const Elf64_Phdr *header)
 {
@@ -177,20 +201,32 @@ static int add_segment(const struct image *image, struct segments *segments,
 	case PT_LOAD:
 		return add_load(image, segments, header);
 	case PT_NOTE:
-		if (image->arch == IMAGE_ARCH_X86_64 && segments->note_count++ < MAX_NOTE_SEGMENTS)
-			image_read_notes(image, le64toh(header->p_offset),
-					 MIN(le64toh(header->p_filesz), MAX_NOTE_BYTES),
-					 &segments->notes);
-		return 0;
+		return add_notes(image, segments, header);
 	default:
 		return 0;
 	}
 }
 
+static int read_programs(const struct image *image, struct segments *segments,
+			 const Elf64_Ehdr *header)
+{
+	struct image_source bytes = image_bytes(image);
+	uint64_t at = le64toh(header->e_phoff);
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < le16toh(header->e_phnum); i++) {
+		Elf64_Phdr program;
+
+		rc = image_source_read(&bytes, at + i * sizeof(program), &program, sizeof(program));
+		if (!rc)
+			rc = add_segment(image, segments, &program);
+	}
+	return rc;
+}
+
 static int read_segments(struct image *image, struct segments *segments)
 {
 	Elf64_Ehdr header;
-	Elf64_Phdr program;
 	int rc = check_header(image, &header);
 
 	if (!rc)
@@ -198,13 +234,9 @@ static int read_segments(struct image *image, struct segments *segments)
 	if (rc)
 		return rc;
 	*segments = (struct segments){ .lowest = UINT64_MAX, .entry = le64toh(header.e_entry) };
-	for (unsigned i = 0; i < le16toh(header.e_phnum); i++) {
-		memcpy(&program, image->data + le64toh(header.e_phoff) + i * sizeof(program),
-		       sizeof(program));
-		rc = add_segment(image, segments, &program);
-		if (rc)
-			return rc;
-	}
+	rc = read_programs(image, segments, &header);
+	if (rc)
+		return rc;
 	if (!segments->count)
 		return fail_msg(EINVAL, "%s: has no segment to load: not a kernel", image->path);
 	if (segments->highest - segments->lowest > IMAGE_MAX_BYTES)
@@ -288,40 +320,142 @@ static int find_entry(const struct image *image, const struct segments *segments
 			image->path, (unsigned long long)entry);
 }
 
-// The segment lies in RAM, as all of the footprint does.
-static void load_segment(const struct image *image, struct memory *mem,
-			 const struct segment *segment, uint64_t gpa)
-{
-	uint8_t *host = memory_ptr(mem, gpa, segment->memory_bytes);
+// What loading takes, once it is checked.
+struct plan {
+	struct segments segments;
+	uint64_t bias; // what to add to each p_paddr, modulo 2^64
+	uint64_t entry_gpa;
+};
 
-	memcpy(host, image->data + segment->offset, segment->file_bytes);
-	memset(host + segment->file_bytes, 0, segment->memory_bytes - segment->file_bytes);
+static int make_plan(const struct image *image, const struct memory *mem, uint64_t ram_base,
+		     struct plan *plan)
+{
+	struct image checked = *image; // read_segments() fills in what is there already
+	struct segments *segments = &plan->segments;
+	int rc = read_segments(&checked, segments);
+
+	if (!rc)
+		rc = find_bias(image, segments, mem, ram_base, &plan->bias);
+	if (!rc)
+		rc = find_entry(&checked, segments, &plan->entry_gpa);
+	if (rc)
+		return rc;
+	plan->entry_gpa += plan->bias;
+	return image_room(image, mem, segments->lowest + plan->bias,
+			  segments->highest - segments->lowest) ?
+		       0 :
+		       -ENOSPC;
+}
+
+static struct image_placement placement_of(const struct plan *plan)
+{
+	return (struct image_placement){
+		.entry_gpa = plan->entry_gpa,
+		.start_gpa = plan->segments.lowest + plan->bias,
+		.end_gpa = plan->segments.highest + plan->bias,
+		.pvh = is_pvh(&plan->segments),
+	};
+}
+
+// The segment lies in RAM, as all of the footprint does.
+static int load_segment(const struct image *image, struct memory *mem,
+			const struct segment *segment, uint64_t gpa)
+{
+	struct image_source bytes = image_bytes(image);
+	uint8_t *host = memory_ptr(mem, gpa, segment->memory_bytes);
+	int rc = image_source_read(&bytes, segment->offset, host, segment->file_bytes);
+
+	if (rc)
+		return rc;
+	image_clear(mem, gpa + segment->file_bytes, segment->memory_bytes - segment->file_bytes);
 	memory_mark_written(mem, gpa, segment->memory_bytes);
+	return 0;
 }
 
 int image_elf_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 		   struct image_placement *placement)
 {
-	struct image checked = *image; // read_segments() fills in what is there already
-	struct segments segments;
-	uint64_t entry = 0, bias = 0;
-	int rc = read_segments(&checked, &segments);
+	struct plan plan;
+	int rc = make_plan(image, mem, ram_base, &plan);
 
+	for (unsigned i = 0; !rc && i < plan.segments.count; i++)
+		rc = load_segment(image, mem, &plan.segments.list[i],
+				  plan.segments.list[i].paddr + plan.bias);
 	if (!rc)
-		rc = find_bias(image, &segments, mem, ram_base, &bias);
-	if (!rc)
-		rc = find_entry(&checked, &segments, &entry);
+		*placement = placement_of(&plan);
+	return rc;
+}
+
+// -- a file that lies in RAM --
+
+// In the order of the table nothing is overwritten that is yet to be moved.
+static bool can_move(const struct plan *plan, uint64_t file_gpa)
+{
+	const struct segment *list = plan->segments.list;
+
+	for (unsigned i = 1; i < plan->segments.count; i++) {
+		uint64_t gpa = list[i - 1].paddr + plan->bias;
+
+		if (list[i].paddr < list[i - 1].paddr || list[i].offset < list[i - 1].offset ||
+		    gpa + list[i - 1].file_bytes > file_gpa + list[i].offset)
+			return false;
+	}
+	return true;
+}
+
+static void clear_between(struct memory *mem, uint64_t begin_gpa, uint64_t end_gpa)
+{
+	if (begin_gpa < end_gpa)
+		memset(memory_ptr(mem, begin_gpa, end_gpa - begin_gpa), 0, end_gpa - begin_gpa);
+}
+
+static void move_segments(struct memory *mem, const struct plan *plan, uint64_t file_gpa)
+{
+	for (unsigned i = 0; i < plan->segments.count; i++) {
+		const struct segment *segment = &plan->segments.list[i];
+		uint8_t *to = memory_ptr(mem, segment->paddr + plan->bias, segment->file_bytes);
+		uint8_t *from = memory_ptr(mem, file_gpa + segment->offset, segment->file_bytes);
+
+		if (segment->file_bytes && to != from)
+			memmove(to, from, segment->file_bytes);
+	}
+}
+
+// Before, between and behind the segments, which are in order; and their BSS, of which
+// fresh RAM holds only what the file has left there.
+static void clear_rest(struct memory *mem, const struct plan *plan, uint64_t file_gpa,
+		       uint64_t file_end_gpa)
+{
+	uint64_t at = file_gpa;
+
+	for (unsigned i = 0; i < plan->segments.count; i++) {
+		const struct segment *segment = &plan->segments.list[i];
+		uint64_t gpa = segment->paddr + plan->bias;
+
+		clear_between(mem, at, MIN(gpa, file_end_gpa));
+		at = gpa + segment->memory_bytes;
+		clear_between(mem, gpa + segment->file_bytes,
+			      mem->fresh ? MIN(at, file_end_gpa) : at);
+		at = MAX(at, file_gpa);
+	}
+	clear_between(mem, at, file_end_gpa);
+}
+
+int image_elf_settle(const struct image *image, uint64_t gpa, struct memory *mem, uint64_t ram_base,
+		     struct image_placement *placement)
+{
+	uint64_t end_gpa = gpa + image->size_bytes;
+	struct plan plan;
+	int rc = make_plan(image, mem, ram_base, &plan);
+
 	if (rc)
 		return rc;
-	if (!image_room(image, mem, segments.lowest + bias, segments.highest - segments.lowest))
-		return -ENOSPC;
-	for (unsigned i = 0; i < segments.count; i++)
-		load_segment(image, mem, &segments.list[i], segments.list[i].paddr + bias);
-	*placement = (struct image_placement){
-		.entry_gpa = entry + bias,
-		.start_gpa = segments.lowest + bias,
-		.end_gpa = segments.highest + bias,
-		.pvh = is_pvh(&segments),
-	};
+	if (!can_move(&plan, gpa))
+		return -EXDEV;
+	move_segments(mem, &plan, gpa);
+	clear_rest(mem, &plan, gpa, end_gpa);
+	*placement = placement_of(&plan);
+	memory_mark_written(mem, gpa, image->size_bytes);
+	memory_mark_written(mem, placement->start_gpa, placement->end_gpa - placement->start_gpa);
 	return 0;
 }

@@ -8,7 +8,7 @@
 int image_header_truncated(const struct image *image, const char *what)
 {
 	return fail_msg(EINVAL, "%s: %s header is cut off after %zu bytes; is the file complete?",
-			image->path, what, image->size_bytes);
+			image->path, what, image->head_bytes);
 }
 
 int image_set_footprint(struct image *image, uint64_t text_offset, uint64_t memory_bytes)
@@ -17,7 +17,9 @@ int image_set_footprint(struct image *image, uint64_t text_offset, uint64_t memo
 		return fail_msg(EINVAL, "%s: its header asks for %llu MiB of memory: not a kernel",
 				image->path, (unsigned long long)memory_bytes / MIB);
 	image->text_offset = text_offset;
-	image->memory_bytes = MAX(memory_bytes, (uint64_t)image->size_bytes);
+	image->memory_bytes = memory_bytes;
+	if (image->size_bytes != IMAGE_SIZE_UNKNOWN)
+		image->memory_bytes = MAX(memory_bytes, image->size_bytes);
 	return image_check_pe(image);
 }
 
@@ -43,9 +45,9 @@ static bool is_arm64_image(const struct image *image)
 
 static int parse_image_header(struct image *image, uint64_t text_offset)
 {
-	uint64_t memory_bytes = image_le64(image->data + IMAGE_SIZE);
+	uint64_t memory_bytes = image_le64(image->head + IMAGE_SIZE);
 
-	if (image_le64(image->data + IMAGE_FLAGS) & IMAGE_FLAG_BIG_ENDIAN)
+	if (image_le64(image->head + IMAGE_FLAGS) & IMAGE_FLAG_BIG_ENDIAN)
 		return fail_msg(EINVAL, "%s: is a big-endian kernel; build a little-endian one",
 				image->path);
 	// Far above what any machine has: the check against RAM comes with loading.
@@ -59,14 +61,14 @@ static int parse_riscv_image(struct image *image)
 {
 	uint64_t text_offset;
 
-	if (image->size_bytes < IMAGE_HEADER_BYTES)
+	if (image->head_bytes < IMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its Image");
 	// The layout is fixed by the major version, in the upper half.
-	if (image_le32(image->data + IMAGE_VERSION) >> 16)
+	if (image_le32(image->head + IMAGE_VERSION) >> 16)
 		return fail_msg(EINVAL, "%s: its Image header has version %u; known are 0.x",
-				image->path, image_le32(image->data + IMAGE_VERSION) >> 16);
+				image->path, image_le32(image->head + IMAGE_VERSION) >> 16);
 	// riscv/boot.rst: the kernel must lie at a PMD boundary.
-	text_offset = image_le64(image->data + IMAGE_TEXT_OFFSET);
+	text_offset = image_le64(image->head + IMAGE_TEXT_OFFSET);
 	if (text_offset % IMAGE_ALIGN_BYTES)
 		return fail_msg(EINVAL,
 				"%s: its header asks for offset %#llx in RAM, which is not a "
@@ -79,11 +81,11 @@ static int parse_arm64_image(struct image *image)
 {
 	uint64_t text_offset;
 
-	if (image->size_bytes < IMAGE_HEADER_BYTES)
+	if (image->head_bytes < IMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its Image");
 	// Before Linux 3.17 the size was 0 and the offset not to be trusted.
-	text_offset = image_le64(image->data + IMAGE_SIZE) ?
-			      image_le64(image->data + IMAGE_TEXT_OFFSET) :
+	text_offset = image_le64(image->head + IMAGE_SIZE) ?
+			      image_le64(image->head + IMAGE_TEXT_OFFSET) :
 			      0x80000;
 	return parse_image_header(image, text_offset);
 }
@@ -114,25 +116,28 @@ static bool is_zimage(const struct image *image)
 static int parse_zimage(struct image *image)
 {
 	uint32_t linked_bytes;
+	uint64_t file_bytes;
 
-	if (image->size_bytes < ZIMAGE_HEADER_BYTES)
+	if (image->head_bytes < ZIMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its zImage");
 	linked_bytes =
-		image_le32(image->data + ZIMAGE_END) - image_le32(image->data + ZIMAGE_START);
+		image_le32(image->head + ZIMAGE_END) - image_le32(image->head + ZIMAGE_START);
 	if (linked_bytes > image->size_bytes)
 		return fail_msg(EINVAL,
-				"%s: is a zImage of %u bytes, but has only %zu; is the file "
+				"%s: is a zImage of %u bytes, but has only %llu; is the file "
 				"complete?",
-				image->path, linked_bytes, image->size_bytes);
-	return image_set_footprint(image, ZIMAGE_OFFSET, image->size_bytes + ZIMAGE_WORK_BYTES);
+				image->path, linked_bytes, (unsigned long long)image->size_bytes);
+	// A device tree may follow it.
+	file_bytes = image->size_bytes == IMAGE_SIZE_UNKNOWN ? linked_bytes : image->size_bytes;
+	return image_set_footprint(image, ZIMAGE_OFFSET, file_bytes + ZIMAGE_WORK_BYTES);
 }
 
 static const struct image_format formats[] = {
-	{ IMAGE_KIND_ELF, IMAGE_ARCH_COUNT, is_elf, image_elf_parse },
-	{ IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, is_riscv_image, parse_riscv_image },
-	{ IMAGE_KIND_ARM64_IMAGE, IMAGE_ARCH_ARM64, is_arm64_image, parse_arm64_image },
-	{ IMAGE_KIND_ARM_ZIMAGE, IMAGE_ARCH_ARM64, is_zimage, parse_zimage },
-	{ IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, image_is_bzimage, image_bzimage_parse },
+	{ IMAGE_KIND_ELF, IMAGE_ARCH_COUNT, is_elf, image_elf_parse, false },
+	{ IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, is_riscv_image, parse_riscv_image, true },
+	{ IMAGE_KIND_ARM64_IMAGE, IMAGE_ARCH_ARM64, is_arm64_image, parse_arm64_image, true },
+	{ IMAGE_KIND_ARM_ZIMAGE, IMAGE_ARCH_ARM64, is_zimage, parse_zimage, true },
+	{ IMAGE_KIND_BZIMAGE, IMAGE_ARCH_X86_64, image_is_bzimage, image_bzimage_parse, false },
 };
 
 const struct image_format *image_find_format(const struct image *image)

@@ -25,21 +25,31 @@
 
 // Reads that go beyond the end give zeroes and are noticed afterwards.
 struct input {
-	struct image_span span;
-	size_t at;
+	struct image_input *bytes;
+	int error; // after a message
 	bool ended;
 };
 
+// Stays until the next one.
 static const uint8_t *take(struct input *in, size_t size_bytes)
 {
-	const uint8_t *data = in->span.data + in->at;
+	const uint8_t *data;
 
-	if (size_bytes > in->span.size_bytes - in->at)
+	if (!in->ended)
+		in->error = image_input_need(in->bytes, size_bytes);
+	if (in->error || size_bytes > in->bytes->left_bytes)
 		in->ended = true;
 	if (in->ended)
 		return NULL;
-	in->at += size_bytes;
+	data = in->bytes->next;
+	image_input_skip(in->bytes, size_bytes);
 	return data;
+}
+
+// Why there is no more.
+static int input_ended(const struct input *in, const struct image_output *out)
+{
+	return in->error ? in->error : image_output_truncated(out);
 }
 
 static uint32_t take_number(struct input *in, size_t size_bytes)
@@ -61,7 +71,7 @@ static int read_header(struct input *in, uint32_t *flags, const struct image_out
 	take(in, 2 + 2 + 1 + 1); // version of the library, version needed, method, level
 	*flags = take_number(in, 4);
 	if (in->ended)
-		return image_output_truncated(out);
+		return input_ended(in, out);
 	if (version < VERSION_WITH_FILTER || *flags & FLAG_EXTRA_FIELD)
 		return image_output_damaged(out, "its header is of a kind that no kernel has");
 	if (*flags & FLAG_FILTER)
@@ -69,7 +79,7 @@ static int read_header(struct input *in, uint32_t *flags, const struct image_out
 	take(in, 4 + 4 + 4);          // mode, time stamps
 	take(in, take_number(in, 1)); // name
 	take(in, 4);                  // checksum of the header
-	return in->ended ? image_output_truncated(out) : 0;
+	return in->ended ? input_ended(in, out) : 0;
 }
 
 // A block that did not shrink is stored as it is, without the packed data's checksums.
@@ -112,14 +122,14 @@ static int unpack_block(struct input *in, uint32_t flags, size_t size_bytes,
 	skip_checksums(in, flags, packed_bytes < size_bytes);
 	data = take(in, packed_bytes);
 	if (!data)
-		return image_output_truncated(out);
-	rc = image_output_reserve(out, size_bytes, in->at);
+		return input_ended(in, out);
+	rc = image_output_reserve(out, size_bytes, image_input_used(in->bytes));
 	return rc ? rc : unpack_data(data, packed_bytes, size_bytes, out);
 }
 
-int image_unpack_lzo(struct image_span packed, struct image_output *out)
+int image_unpack_lzo(struct image_input *bytes, struct image_output *out)
 {
-	struct input in = { .span = packed };
+	struct input in = { .bytes = bytes };
 	uint32_t flags, size_bytes;
 	int rc;
 
@@ -128,8 +138,6 @@ int image_unpack_lzo(struct image_span packed, struct image_output *out)
 	rc = read_header(&in, &flags, out);
 	while (!rc && (size_bytes = take_number(&in, 4)))
 		rc = unpack_block(&in, flags, size_bytes, out);
-	if (!rc && in.ended)
-		return image_output_truncated(out);
-	return rc;
+	return !rc && in.ended ? input_ended(&in, out) : rc;
 }
 #endif

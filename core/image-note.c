@@ -56,20 +56,15 @@ static void read_xen_note(const struct note *note, struct image_notes *notes)
 	}
 }
 
-void image_read_notes(const struct image *image, uint64_t offset, uint64_t size_bytes,
-		      struct image_notes *notes)
+void image_read_notes(struct image_span notes, struct image_notes *found)
 {
-	struct image_span left;
 	struct note note;
 
-	if (offset > image->size_bytes || size_bytes > image->size_bytes - offset)
-		return;
-	left = (struct image_span){ image->data + offset, size_bytes };
-	while (take_note(&left, &note)) {
+	while (take_note(&notes, &note)) {
 		// Its build salt; since Linux 4.19.
 		if (is_text(note.name, "Linux"))
-			notes->is_linux = true;
+			found->is_linux = true;
 		if (is_text(note.name, "Xen"))
-			read_xen_note(&note, notes);
+			read_xen_note(&note, found);
 	}
 }

@@ -19,20 +19,20 @@
 
 static bool fits(const struct image *image, uint64_t offset, uint64_t len)
 {
-	return offset <= image->size_bytes && len <= image->size_bytes - offset;
+	return offset <= image->head_bytes && len <= image->head_bytes - offset;
 }
 
 static bool find_pe(const struct image *image, uint64_t *offset)
 {
-	if (!fits(image, 0, DOS_PE_OFFSET + 4) || memcmp(image->data, "MZ", 2))
+	if (!fits(image, 0, DOS_PE_OFFSET + 4) || memcmp(image->head, "MZ", 2))
 		return false;
-	*offset = image_le32(image->data + DOS_PE_OFFSET);
-	return fits(image, *offset, PE_HEADER_BYTES) && !memcmp(image->data + *offset, "PE\0\0", 4);
+	*offset = image_le32(image->head + DOS_PE_OFFSET);
+	return fits(image, *offset, PE_HEADER_BYTES) && !memcmp(image->head + *offset, "PE\0\0", 4);
 }
 
 static int check_section(const struct image *image, uint64_t offset)
 {
-	const uint8_t *section = image->data + offset;
+	const uint8_t *section = image->head + offset;
 	uint64_t raw_end;
 
 	if (!fits(image, offset, SECTION_BYTES))
@@ -42,8 +42,9 @@ static int check_section(const struct image *image, uint64_t offset)
 	if (raw_end <= image->size_bytes)
 		return 0;
 	return fail_msg(EINVAL,
-			"%s: has %zu bytes where its EFI header says %llu; is the file complete?",
-			image->path, image->size_bytes, (unsigned long long)raw_end);
+			"%s: has %llu bytes where its EFI header says %llu; is the file complete?",
+			image->path, (unsigned long long)image->size_bytes,
+			(unsigned long long)raw_end);
 }
 
 int image_check_pe(const struct image *image)
@@ -54,8 +55,8 @@ int image_check_pe(const struct image *image)
 
 	if (!find_pe(image, &pe))
 		return 0;
-	count = image_le16(image->data + pe + PE_SECTION_COUNT);
-	sections = pe + PE_HEADER_BYTES + image_le16(image->data + pe + PE_OPTIONAL_BYTES);
+	count = image_le16(image->head + pe + PE_SECTION_COUNT);
+	sections = pe + PE_HEADER_BYTES + image_le16(image->head + pe + PE_OPTIONAL_BYTES);
 	for (unsigned i = 0; !rc && i < count; i++)
 		rc = check_section(image, sections + (uint64_t)i * SECTION_BYTES);
 	return rc;

@@ -4,8 +4,10 @@
 // All formats can turn a few bytes into gigabytes, so the output is bounded twice: by
 // IMAGE_MAX_BYTES, and by its ratio to the input consumed so far, which stops a bomb
 // after a few milliseconds rather than a second. One that says how large it gets
-// (the payload of a bzImage) is believed within the same bounds, so that the output is
-// allocated once, and held to it.
+// (the payload of a bzImage) is believed within the same bounds, and held to it.
+//
+// A kernel is unpacked right to where it belongs in RAM, in one pass, where that is
+// known; else into memory that grows, or that is allocated once where the size is known.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@
 // the floor from which the ratio counts.
 #define MAX_RATIO 100
 #define RATIO_FLOOR_BYTES (32 * MIB)
-#define FIRST_STEP_BYTES (1 * MIB)
+#define FIRST_STEP_BYTES ((size_t)MIB)
 #define HUGE_PAGE_BYTES (2 * MIB)
 
 struct image_method {
@@ -28,7 +30,7 @@ struct image_method {
 	const char *magic;
 	unsigned magic_bytes;
 	// NULL: built without the library.
-	int (*unpack)(struct image_span packed, struct image_output *out);
+	int (*unpack)(struct image_input *in, struct image_output *out);
 };
 
 #ifdef HAVE_LZMA
@@ -108,12 +110,17 @@ static int too_large(const struct image_output *out)
 			out->format, IMAGE_MAX_BYTES / MIB);
 }
 
-static int check_ratio(const struct image_output *out, size_t bytes, size_t consumed_bytes)
+static int check_ratio(const struct image_output *out, size_t bytes, uint64_t consumed_bytes)
 {
 	if (bytes < RATIO_FLOOR_BYTES || bytes / MAX_RATIO <= consumed_bytes)
 		return 0;
 	return fail_msg(EFBIG, "%s: unpacks (%s) to more than %u times its size: not a kernel",
 			out->name, out->format, MAX_RATIO);
+}
+
+static size_t first_step(const struct image_output *out)
+{
+	return out->enough_bytes ? out->enough_bytes : FIRST_STEP_BYTES;
 }
 
 static int resize(struct image_output *out, size_t room_bytes)
@@ -141,25 +148,36 @@ static int allocate_huge(struct image_output *out, size_t room_bytes)
 	return 0;
 }
 
+static int check_expected(const struct image_output *out, uint64_t packed_bytes)
+{
+	return out->expected_bytes > IMAGE_MAX_BYTES ?
+		       too_large(out) :
+		       check_ratio(out, out->expected_bytes, packed_bytes);
+}
+
 // All at once; one byte more, so that it shows when there is too much.
-static int reserve_expected(struct image_output *out, size_t packed_bytes)
+static int reserve_expected(struct image_output *out)
 {
 	size_t room_bytes = out->expected_bytes + 1;
-	int rc;
 
-	if (out->expected_bytes > IMAGE_MAX_BYTES)
-		return too_large(out);
-	rc = check_ratio(out, out->expected_bytes, packed_bytes);
-	if (rc)
-		return rc;
 	return room_bytes < HUGE_PAGE_BYTES ? resize(out, room_bytes) :
 					      allocate_huge(out, room_bytes);
 }
 
-int image_output_grow(struct image_output *out, size_t consumed_bytes)
+static int no_more_room(const struct image_output *out)
+{
+	return fail_msg(ENOSPC,
+			"%s: unpacks (%s) to more than the %zu MiB of RAM that there are for it; "
+			"give the VM more with -m",
+			out->name, out->format, out->room_bytes / (size_t)MIB);
+}
+
+int image_output_grow(struct image_output *out, uint64_t consumed_bytes)
 {
 	int rc;
 
+	if (out->enough_bytes && out->used_bytes >= out->enough_bytes)
+		return IMAGE_OUTPUT_ENOUGH;
 	if (out->expected_bytes)
 		return image_output_damaged(out, "it unpacks to more than it says");
 	if (out->used_bytes >= IMAGE_MAX_BYTES)
@@ -167,15 +185,19 @@ int image_output_grow(struct image_output *out, size_t consumed_bytes)
 	rc = check_ratio(out, out->used_bytes, consumed_bytes);
 	if (rc)
 		return rc;
-	return resize(out, out->room_bytes ? 2 * out->room_bytes : FIRST_STEP_BYTES);
+	if (out->fixed)
+		return no_more_room(out);
+	return resize(out, out->room_bytes ? 2 * out->room_bytes : first_step(out));
 }
 
-int image_output_reserve(struct image_output *out, size_t more_bytes, size_t consumed_bytes)
+int image_output_reserve(struct image_output *out, size_t more_bytes, uint64_t consumed_bytes)
 {
 	int rc = 0;
 
 	if (more_bytes > IMAGE_MAX_BYTES)
 		return too_large(out);
+	if (out->enough_bytes && out->used_bytes >= out->enough_bytes)
+		return IMAGE_OUTPUT_ENOUGH;
 	while (!rc && more_bytes > out->room_bytes - out->used_bytes)
 		rc = image_output_grow(out, consumed_bytes);
 	return rc;
@@ -193,37 +215,61 @@ int image_output_truncated(const struct image_output *out)
 
 // -- unpacking --
 
-static int unpack(const struct image_method *method, struct image_span packed,
-		  struct image_output *out)
+static int begins_as_such(const struct image_method *method, struct image_input *in,
+			  const struct image_output *out)
 {
-	int rc = out->expected_bytes ? reserve_expected(out, packed.size_bytes) : 0;
+	int rc = image_input_need(in, IMAGE_MAGIC_MAX_BYTES);
 
-	if (image_find_method(packed) != method)
-		return image_output_damaged(out, "it does not begin as such data does");
+	if (rc || image_find_method((struct image_span){ in->next, in->left_bytes }) == method)
+		return rc;
+	return image_output_damaged(out, "it does not begin as such data does");
+}
+
+static int unpack_input(const struct image_method *method, struct image_input *in,
+			struct image_output *out)
+{
+	int rc = begins_as_such(method, in, out);
+
 	if (!rc)
-		rc = method->unpack(packed, out);
+		rc = method->unpack(in, out);
 	if (!rc && out->expected_bytes && out->used_bytes != out->expected_bytes)
 		return image_output_damaged(out, "it does not unpack to as much as it says");
 	return rc;
 }
 
-int image_unpack(const struct image_method *method, const char *name, struct image_span packed,
-		 size_t expected_bytes, uint8_t **data, size_t *size_bytes)
+// With out's bounds and, if fixed, its place.
+static int unpack(const struct image_method *method, const struct image_source *packed,
+		  struct image_output *out)
 {
-	struct image_output out = {
-		.name = name,
-		.format = method->name,
-		.expected_bytes = expected_bytes,
-	};
-	uint8_t *exact;
-	int rc;
+	struct image_input in;
+	int rc = 0;
 
+	out->name = packed->path;
+	out->format = method->name;
 	if (!method->unpack)
 		return fail_msg(ENOTSUP,
 				"%s: is packed by %s, and this kvik was built without %s; unpack "
 				"the kernel, or build kvik with it",
-				name, method->name, method->library);
-	rc = unpack(method, packed, &out);
+				out->name, method->name, method->library);
+	if (out->expected_bytes)
+		rc = check_expected(out, packed->size_bytes);
+	if (!rc && out->expected_bytes && !out->fixed)
+		rc = reserve_expected(out);
+	if (rc)
+		return rc;
+	image_input_init(&in, packed);
+	rc = unpack_input(method, &in, out);
+	image_input_exit(&in);
+	return rc;
+}
+
+int image_unpack(const struct image_method *method, const struct image_source *packed,
+		 size_t expected_bytes, uint8_t **data, size_t *size_bytes)
+{
+	struct image_output out = { .expected_bytes = expected_bytes };
+	uint8_t *exact;
+	int rc = unpack(method, packed, &out);
+
 	if (rc) {
 		free(out.data);
 		return rc;
@@ -233,4 +279,43 @@ int image_unpack(const struct image_method *method, const char *name, struct ima
 	*data = exact ? exact : out.data;
 	*size_bytes = out.used_bytes;
 	return 0;
+}
+
+// What it takes to unpack to there is bounded by the size of the packed data.
+static size_t sane_room(uint64_t room_bytes, uint64_t packed_bytes)
+{
+	uint64_t most = MAX(packed_bytes * MAX_RATIO, RATIO_FLOOR_BYTES);
+
+	most = MIN(most, IMAGE_MAX_BYTES);
+	return MIN(room_bytes, most);
+}
+
+int image_unpack_into(const struct image_method *method, const struct image_source *packed,
+		      size_t expected_bytes, struct image_room room, size_t *size_bytes)
+{
+	struct image_output out = {
+		.data = room.data,
+		.room_bytes = sane_room(room.size_bytes, packed->size_bytes),
+		.expected_bytes = expected_bytes,
+		.fixed = true,
+	};
+	int rc = unpack(method, packed, &out);
+
+	*size_bytes = out.used_bytes;
+	return rc;
+}
+
+int image_unpack_head(const struct image_method *method, const struct image_source *packed,
+		      uint8_t *head, size_t room_bytes, size_t *size_bytes)
+{
+	struct image_output out = { .enough_bytes = room_bytes };
+	int rc = unpack(method, packed, &out);
+
+	if (rc == IMAGE_OUTPUT_ENOUGH)
+		rc = 0;
+	*size_bytes = MIN(out.used_bytes, room_bytes);
+	if (!rc && *size_bytes)
+		memcpy(head, out.data, *size_bytes);
+	free(out.data);
+	return rc;
 }

@@ -21,7 +21,7 @@ static bool is_zboot(const struct image *image)
 // How a whole file is packed.
 static const struct image_method *find_method(const struct image *image)
 {
-	return image_find_method((struct image_span){ image->data, image->size_bytes });
+	return image_find_method((struct image_span){ image->head, image->head_bytes });
 }
 
 static bool is_packed(const struct image *image)
@@ -29,51 +29,41 @@ static bool is_packed(const struct image *image)
 	return find_method(image);
 }
 
-// Unpacks into fresh memory; sets image->wrapper.
-static int unpack_packed(struct image *image, uint8_t **data, size_t *size_bytes)
+static int open_packed(struct image *image, struct image_packed *packed)
 {
-	const struct image_method *method = find_method(image);
-	struct image_span packed = { image->data, image->size_bytes };
-
-	image->wrapper = image_method_name(method);
-	return image_unpack(method, image->path, packed, 0, data, size_bytes);
-}
-
-static int zboot_payload(const struct image *image, struct image_span *payload)
-{
-	uint64_t offset = image_le32(image->data + ZBOOT_OFFSET);
-	uint64_t size_bytes = image_le32(image->data + ZBOOT_SIZE);
-
-	if (!size_bytes || offset + size_bytes > image->size_bytes)
-		return fail_msg(EINVAL,
-				"%s: its EFI zboot payload (%llu bytes at %#llx) goes beyond "
-				"the file's %zu bytes; is it complete?",
-				image->path, (unsigned long long)size_bytes,
-				(unsigned long long)offset, image->size_bytes);
-	*payload = (struct image_span){ image->data + offset, size_bytes };
+	*packed = (struct image_packed){ find_method(image), 0, image->data_bytes };
+	image->wrapper = image_method_name(packed->method);
 	return 0;
 }
 
-static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
+static int zboot_payload(const struct image *image, struct image_packed *packed)
+{
+	packed->offset = image_le32(image->head + ZBOOT_OFFSET);
+	packed->size_bytes = image_le32(image->head + ZBOOT_SIZE);
+	if (packed->size_bytes && packed->offset + packed->size_bytes <= image->data_bytes)
+		return 0;
+	return fail_msg(EINVAL,
+			"%s: its EFI zboot payload (%llu bytes at %#llx) goes beyond the file's "
+			"%llu bytes; is it complete?",
+			image->path, (unsigned long long)packed->size_bytes,
+			(unsigned long long)packed->offset, (unsigned long long)image->data_bytes);
+}
+
+static int open_zboot(struct image *image, struct image_packed *packed)
 {
 	char compression[ZBOOT_COMPRESSION_BYTES + 1] = "";
-	const struct image_method *method;
-	struct image_span payload;
 	int rc;
 
-	if (image->size_bytes < ZBOOT_COMPRESSION + ZBOOT_COMPRESSION_BYTES)
-		return fail_msg(EINVAL,
-				"%s: its EFI zboot header is cut off after %zu bytes; is the "
-				"file complete?",
-				image->path, image->size_bytes);
-	memcpy(compression, image->data + ZBOOT_COMPRESSION, ZBOOT_COMPRESSION_BYTES);
-	rc = zboot_payload(image, &payload);
+	if (image->head_bytes < ZBOOT_COMPRESSION + ZBOOT_COMPRESSION_BYTES)
+		return image_header_truncated(image, "its EFI zboot");
+	memcpy(compression, image->head + ZBOOT_COMPRESSION, ZBOOT_COMPRESSION_BYTES);
+	rc = zboot_payload(image, packed);
 	if (rc)
 		return rc;
-	method = image_find_zboot_method(compression);
-	if (method) {
-		image->wrapper = image_method_zboot_name(method);
-		return image_unpack(method, image->path, payload, 0, data, size_bytes);
+	packed->method = image_find_zboot_method(compression);
+	if (packed->method) {
+		image->wrapper = image_method_zboot_name(packed->method);
+		return 0;
 	}
 	for (char *c = compression; *c; c++)
 		if (*c < ' ' || *c > '~')
@@ -84,8 +74,8 @@ static int unpack_zboot(struct image *image, uint8_t **data, size_t *size_bytes)
 }
 
 static const struct image_wrapper wrappers[] = {
-	{ is_zboot, unpack_zboot }, // before the formats: it may carry their magic at 0x38
-	{ is_packed, unpack_packed },
+	{ is_zboot, open_zboot }, // before the formats: it may carry their magic at 0x38
+	{ is_packed, open_packed },
 };
 
 const struct image_wrapper *image_find_wrapper(const struct image *image)

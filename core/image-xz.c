@@ -26,24 +26,26 @@ static const char *reason(lzma_ret status)
 	}
 }
 
-static int decode(lzma_stream *stream, struct image_output *out)
+static int decode(lzma_stream *stream, struct image_input *in, struct image_output *out)
 {
 	lzma_ret status = LZMA_OK;
-	int rc;
 
 	while (status != LZMA_STREAM_END) {
-		if (out->used_bytes == out->room_bytes) {
-			rc = image_output_grow(out, stream->total_in);
-			if (rc)
-				return rc;
-		}
+		int rc = image_input_need(in, 1);
+
+		if (!rc && out->used_bytes == out->room_bytes)
+			rc = image_output_grow(out, image_input_used(in));
+		if (rc)
+			return rc;
+		stream->next_in = in->next;
+		stream->avail_in = in->left_bytes;
 		stream->next_out = out->data + out->used_bytes;
 		stream->avail_out = out->room_bytes - out->used_bytes;
 		status = lzma_code(stream, LZMA_RUN);
+		image_input_skip(in, in->left_bytes - stream->avail_in);
 		out->used_bytes = out->room_bytes - stream->avail_out;
-		// With room for output it is the input that is used up.
-		if ((status == LZMA_BUF_ERROR || status == LZMA_OK) && stream->avail_out &&
-		    !stream->avail_in)
+		// Twice without progress; with room for output it is the input that is used up.
+		if (status == LZMA_BUF_ERROR && stream->avail_out)
 			return image_output_truncated(out);
 		if (status != LZMA_OK && status != LZMA_STREAM_END && status != LZMA_BUF_ERROR)
 			return image_output_damaged(out, reason(status));
@@ -51,31 +53,29 @@ static int decode(lzma_stream *stream, struct image_output *out)
 	return 0;
 }
 
-static int run(lzma_stream *stream, lzma_ret started, struct image_span packed,
+static int run(lzma_stream *stream, lzma_ret started, struct image_input *in,
 	       struct image_output *out)
 {
 	int rc;
 
 	if (started != LZMA_OK)
 		return fail(ENOMEM, "%s: start liblzma", out->name);
-	stream->next_in = packed.data;
-	stream->avail_in = packed.size_bytes;
-	rc = decode(stream, out);
+	rc = decode(stream, in, out);
 	lzma_end(stream);
 	return rc;
 }
 
-int image_unpack_xz(struct image_span packed, struct image_output *out)
+int image_unpack_xz(struct image_input *in, struct image_output *out)
 {
 	lzma_stream stream = LZMA_STREAM_INIT;
 
-	return run(&stream, lzma_stream_decoder(&stream, MEMORY_LIMIT_BYTES, 0), packed, out);
+	return run(&stream, lzma_stream_decoder(&stream, MEMORY_LIMIT_BYTES, 0), in, out);
 }
 
-int image_unpack_lzma(struct image_span packed, struct image_output *out)
+int image_unpack_lzma(struct image_input *in, struct image_output *out)
 {
 	lzma_stream stream = LZMA_STREAM_INIT;
 
-	return run(&stream, lzma_alone_decoder(&stream, MEMORY_LIMIT_BYTES), packed, out);
+	return run(&stream, lzma_alone_decoder(&stream, MEMORY_LIMIT_BYTES), in, out);
 }
 #endif

@@ -1,61 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Unpacking zstd (RFC 8878), by libzstd.
+#define ZSTD_STATIC_LINKING_ONLY // for ZSTD_d_stableOutBuffer
 #include <errno.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "image-unpack.h"
 #include "log.h"
 
-// In one go, without the window of up to 128 MiB that a stream keeps beside its output.
-static int decompress_expected(ZSTD_DCtx *context, struct image_span packed,
-			       struct image_output *out)
+static int decompress(ZSTD_DCtx *context, struct image_input *in, struct image_output *out)
 {
-	size_t frame_bytes = ZSTD_findFrameCompressedSize(packed.data, packed.size_bytes);
-	size_t done;
-
-	if (ZSTD_isError(frame_bytes))
-		return image_output_damaged(out, ZSTD_getErrorName(frame_bytes));
-	done = ZSTD_decompressDCtx(context, out->data, out->room_bytes, packed.data, frame_bytes);
-	if (ZSTD_isError(done))
-		return image_output_damaged(out, ZSTD_getErrorName(done));
-	out->used_bytes = done;
-	return 0;
-}
-
-static int decompress_stream(ZSTD_DCtx *context, struct image_span packed, struct image_output *out)
-{
-	ZSTD_inBuffer in = { .src = packed.data, .size = packed.size_bytes };
 	size_t left = 1;
-	int rc;
 
 	while (left) {
+		ZSTD_inBuffer packed;
 		ZSTD_outBuffer buffer;
+		int rc = image_input_need(in, 1);
 
-		if (out->used_bytes == out->room_bytes) {
-			rc = image_output_grow(out, in.pos);
-			if (rc)
-				return rc;
-		}
+		if (!rc && out->used_bytes == out->room_bytes)
+			rc = image_output_grow(out, image_input_used(in));
+		if (rc)
+			return rc;
+		packed = (ZSTD_inBuffer){ in->next, in->left_bytes, 0 };
 		buffer = (ZSTD_outBuffer){ out->data, out->room_bytes, out->used_bytes };
-		left = ZSTD_decompressStream(context, &buffer, &in);
+		left = ZSTD_decompressStream(context, &buffer, &packed);
+		image_input_skip(in, packed.pos);
 		out->used_bytes = buffer.pos;
+		if (ZSTD_getErrorCode(left) == ZSTD_error_dstSize_tooSmall)
+			return image_output_grow(out, image_input_used(in)); // says why it cannot
 		if (ZSTD_isError(left))
 			return image_output_damaged(out, ZSTD_getErrorName(left));
-		if (left && in.pos == in.size && buffer.pos < buffer.size)
+		// Nothing more comes of what there is.
+		if (left && !packed.size && buffer.pos < buffer.size)
 			return image_output_truncated(out);
 	}
 	return 0;
 }
 
-int image_unpack_zstd(struct image_span packed, struct image_output *out)
+int image_unpack_zstd(struct image_input *in, struct image_output *out)
 {
 	ZSTD_DCtx *context = ZSTD_createDCtx();
 	int rc;
 
 	if (!context)
 		return fail(ENOMEM, "%s: start zstd", out->name);
-	rc = out->expected_bytes ? decompress_expected(context, packed, out) :
-				   decompress_stream(context, packed, out);
+	// An output that stays is the window, too: else there is one of up to 128 MiB beside
+	// it, through which everything is copied. A library that cannot do that still unpacks.
+	if (out->fixed)
+		ZSTD_DCtx_setParameter(context, ZSTD_d_stableOutBuffer, 1);
+	rc = decompress(context, in, out);
 	ZSTD_freeDCtx(context);
 	return rc;
 }

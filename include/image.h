@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Kernel images: what a file is, and how it is laid into guest RAM.
 //
-// image_open() recognises the kind from the contents (never from the name),
-// unpacks gzip, its like and EFI zboot wrappers, and checks every header field against
-// the file; nothing in a file is trusted. Main thread.
+// image_open() recognises the kind from the contents (never from the name), also within
+// gzip, its like and EFI zboot wrappers, and checks what the headers say; image_load()
+// reads or unpacks the kernel right to where it belongs in RAM. Every header field is
+// checked against the file; nothing in a file is trusted. Main thread.
 #ifndef KVIK_IMAGE_H
 #define KVIK_IMAGE_H
 
@@ -32,21 +33,37 @@ enum image_kind {
 // Room that boot_params has for it (zero-page.rst).
 #define IMAGE_SETUP_HEADER_MAX_BYTES (0x290 - IMAGE_SETUP_HEADER)
 
-// A kernel in host memory, unpacked. @data is owned by the image; NULL after
-// image_unload().
+// Holds what every format and wrapper is recognised by.
+#define IMAGE_HEAD_BYTES 4096
+
+// image.size_bytes of a kernel that is not unpacked yet.
+#define IMAGE_SIZE_UNKNOWN UINT64_MAX
+
+struct image_method;
+
+// A kernel. Its bytes stay in the file until they are loaded.
 struct image {
 	enum image_kind kind;
 	enum image_arch arch;
-	const char *wrapper; // how it was packed: "gzip", "zboot gzip", ...; or NULL
-	uint8_t *data;
-	size_t size_bytes;
+	const char *wrapper;   // how it was packed: "gzip", "zboot gzip", ...; or NULL
 	uint64_t text_offset;  // from the start of RAM, per its header; not ELF
-	uint64_t memory_bytes; // whole footprint, BSS included
+	uint64_t memory_bytes; // whole footprint, BSS included; of a packed one at least this
 	// bzImage: stays after image_unload().
 	uint8_t setup_header[IMAGE_SETUP_HEADER_MAX_BYTES];
 	size_t setup_header_bytes;
 	char *path;
-	int fd; // the file, so that it can be read again; -1: there is none
+
+	// For core/image*.c only.
+	int fd;              // the file; -1: there is none
+	uint8_t *data;       // the bytes, owned by the image; NULL: they are in the file
+	uint64_t data_bytes; // of either
+	// What in them is packed; NULL: they are the kernel.
+	const struct image_method *method;
+	uint64_t packed_offset;
+	uint64_t packed_bytes;
+	uint64_t size_bytes;            // of the kernel, unpacked
+	size_t head_bytes;              // 0 after image_unload()
+	uint8_t head[IMAGE_HEAD_BYTES]; // its first bytes, unpacked
 };
 
 // Where it was put.
@@ -57,20 +74,20 @@ struct image_placement {
 	bool pvh;           // @entry_gpa is 32-bit, by Xen's PVH boot ABI; else Linux's 64-bit one
 };
 
-// Reads, unpacks and checks the kernel at @path. Returns 0, or -errno after one
+// Recognises and checks the kernel at @path. Returns 0, or -errno after one
 // message that names the path, what is wrong and what would help. An image of any
 // known architecture is accepted; the caller checks that it can run it.
 int image_open(struct image *image, const char *path) MUST_CHECK;
 void image_close(struct image *image);
-// Gives the kernel's bytes back until the next image_load(), which reads the file
-// again: a VM that runs needs them no more, unless it reboots.
+// Gives back what is held of the kernel until the next image_load(), which reads the
+// file again: a VM that runs needs it no more, unless it reboots.
 void image_unload(struct image *image);
 
 // For the fuzzer and the tests: the same on bytes already in memory (copied).
 int image_parse(struct image *image, const char *name, const void *data, size_t size_bytes)
 	MUST_CHECK;
 
-// Copies the image into RAM: an Image at @ram_base + text_offset, an ELF at its
+// Puts the kernel into RAM: an Image at @ram_base + text_offset, an ELF at its
 // physical addresses (@ram_base is where its first segment goes if the segments
 // lie below RAM). A bzImage is unpacked, and the ELF in it goes where that says; one
 // whose packing is not known goes to its text_offset and unpacks itself. Zeroes the BSS.

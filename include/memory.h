@@ -28,6 +28,9 @@ struct memory {
 	// A directory of a hugetlbfs: banks take its pages. NULL: ordinary memory. Set
 	// before the first bank.
 	const char *hugetlbfs;
+	// Only loaders have written to it: the rest holds zeroes still. Main thread, no vCPU
+	// has run; vm.c says so.
+	bool fresh;
 	// Told after the host (a device, a loader) wrote [gpa, gpa + len). NULL unless
 	// the accelerator keeps translated code that such a write makes stale.
 	// Any thread. Set by the accelerator's vm_init.

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 #ifdef HAVE_LZMA
@@ -509,6 +510,155 @@ static void test_setup_header_is_kept(void **state)
 	free(file.data);
 }
 
+// -- where the segments come to lie --
+
+#define LAYOUT_BYTES (4 * MIB)
+
+struct layout {
+	uint64_t offset; // in the file
+	uint64_t paddr;
+	uint64_t bytes;
+	uint64_t memory_bytes;
+};
+
+// Each segment holds its own letter, all else '.'.
+static struct file make_layout(const struct layout *layout, unsigned count)
+{
+	struct file file = vmlinux(), large = make_file(LAYOUT_BYTES);
+
+	memset(large.data, '.', large.size);
+	memcpy(large.data, file.data, sizeof(Elf64_Ehdr));
+	free(file.data);
+	put16(&large, offsetof(Elf64_Ehdr, e_phnum), count);
+	for (unsigned i = 0; i < count; i++) {
+		Elf64_Phdr program = {
+			.p_type = htole32(PT_LOAD),
+			.p_offset = htole64(layout[i].offset),
+			.p_vaddr = htole64(VIRTUAL + layout[i].paddr - KERNEL_GPA),
+			.p_paddr = htole64(layout[i].paddr),
+			.p_filesz = htole64(layout[i].bytes),
+			.p_memsz = htole64(layout[i].memory_bytes),
+		};
+
+		put_program(&large, i, &program);
+		memset(large.data + layout[i].offset, 'A' + i, layout[i].bytes);
+	}
+	return large;
+}
+
+static void assert_layout(struct memory *mem, const struct layout *layout, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		assert_bytes(mem, layout[i].paddr, 'A' + i, layout[i].bytes);
+		assert_bytes(mem, layout[i].paddr + layout[i].bytes, 0,
+			     layout[i].memory_bytes - layout[i].bytes);
+	}
+}
+
+// Nothing of the file but its segments stays in RAM, nor does anything of what was there.
+static void assert_no_rest(struct memory *mem)
+{
+	const uint8_t *ram = memory_ptr(mem, 0, RAM_BYTES);
+
+	for (size_t i = 0; i < RAM_BYTES; i++)
+		assert_true(ram[i] != '.' && ram[i] != 0x7f);
+}
+
+#define NEAR KERNEL_GPA
+
+static void test_segments_move(void **state)
+{
+	static const struct layout layouts[][3] = {
+		// As a stock vmlinux: the first ones lie right at once, others move down.
+		{ { 2 * MIB, NEAR, MIB, MIB },
+		  { 3 * MIB + 8192, NEAR + MIB, 4096, 8192 },
+		  { 3 * MIB + 65536, NEAR + MIB + 8192, 65536, MIB } },
+		// All elsewhere, below and above.
+		{ { 4096, NEAR, 4096, 4096 },
+		  { 8192, NEAR + 4096, 4096, 2 * MIB },
+		  { MIB, NEAR + 8 * MIB, MIB, MIB + 1 } },
+		{ { 4096, 2 * MIB, MIB, MIB },
+		  { 2 * MIB, 4 * MIB, MIB, MIB },
+		  { 3 * MIB, 6 * MIB, 4096, MIB } },
+		// In each other's way: the first one's place is where the second one lies.
+		{ { 4096, NEAR, MIB, MIB },
+		  { 2 * MIB, NEAR + MIB, MIB, MIB },
+		  { 3 * MIB, NEAR + 2 * MIB, MIB, MIB } },
+		// Not in order.
+		{ { 3 * MIB, NEAR, 4096, MIB },
+		  { 2 * MIB, NEAR + 4 * MIB, 4096, MIB },
+		  { MIB, NEAR + 2 * MIB, 4096, MIB } },
+		// BSS alone.
+		{ { 2 * MIB, NEAR, 4096, 8192 },
+		  { 3 * MIB, NEAR + MIB, 0, MIB },
+		  { 3 * MIB, NEAR + 3 * MIB, 4096, 4096 } },
+	};
+	struct memory *mem = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
+		for (unsigned fresh = 0; fresh < 2; fresh++) {
+			struct file elf = make_layout(layouts[i], 3);
+			struct image_placement placement;
+
+			put64(&elf, offsetof(Elf64_Ehdr, e_entry), layouts[i][0].paddr);
+			memset(memory_ptr(mem, 0, RAM_BYTES), fresh ? 0 : 0x11, RAM_BYTES);
+			mem->fresh = fresh;
+			assert_int_equal(load(mem, packed_bzimage(&packers[0], elf), &placement),
+					 0);
+			mem->fresh = false;
+			assert_int_equal(placement.entry_gpa, layouts[i][0].paddr);
+			assert_layout(mem, layouts[i], 3);
+			assert_no_rest(mem);
+		}
+	}
+}
+
+// -- files: they are read a piece at a time --
+
+static int load_from_file(struct memory *mem, struct file file, struct image_placement *placement)
+{
+	char path[] = "/tmp/kvik-test-image-x86-XXXXXX";
+	int fd = mkstemp(path), rc;
+	struct image image;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, file.data, file.size), file.size);
+	close(fd);
+	free(file.data);
+	rc = image_open(&image, path);
+	unlink(path);
+	assert_int_equal(rc, 0);
+	for (unsigned round = 0; !rc && round < 2; round++) {
+		rc = image_load(&image, mem, 0, placement);
+		image_unload(&image);
+	}
+	image_close(&image);
+	return rc;
+}
+
+static void test_from_files(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct file elf = large_vmlinux(packers[i].large_mib);
+		struct image_placement placement;
+
+		assert_int_equal(
+			load_from_file(*state, packed_bzimage(&packers[i], elf), &placement), 0);
+		assert_vmlinux(*state, &placement);
+	}
+}
+
+static void test_vmlinux_file_with_notes(void **state)
+{
+	struct file elf = make_elf(EM_X86_64, VIRTUAL);
+	struct image_placement placement;
+
+	add_pvh_note(&elf, KERNEL_GPA + 0x100, 8);
+	assert_int_equal(load_from_file(*state, elf, &placement), 0);
+	assert_true(placement.pvh);
+	assert_int_equal(placement.entry_gpa, KERNEL_GPA + 0x100);
+}
+
 // -- damage --
 
 static void test_cut_anywhere(void **state)
@@ -759,6 +909,9 @@ int main(void)
 		cmocka_unit_test(test_packed_files),
 		cmocka_unit_test(test_others_unpack_themselves),
 		cmocka_unit_test(test_setup_header_is_kept),
+		cmocka_unit_test(test_segments_move),
+		cmocka_unit_test(test_from_files),
+		cmocka_unit_test(test_vmlinux_file_with_notes),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_short_payloads),
 		cmocka_unit_test(test_flipped_bits),
