@@ -63,12 +63,21 @@ static inline uint64_t take(struct script *script, unsigned bytes)
 	return value;
 }
 
+// A driver's idea of a packed ring: chains are made in @table, as those of a split one,
+// and written into the ring when they are offered.
+struct fuzz_packed {
+	struct ring_desc table[256];
+	unsigned place; // of the next descriptor; twice through the ring, as the device counts
+};
+
 struct fuzz_guest {
 	struct memory memory;
 	struct bus bus;
 	struct loop loop;
 	struct virtio_device *vdev;
 	uint64_t features; // that the driver would take
+	bool is_packed;
+	struct fuzz_packed packed[RING_COUNT];
 	void (*step)(struct fuzz_guest *g, struct script *script);
 	void *opaque;
 };
@@ -128,6 +137,8 @@ struct fuzz_rings {
 	unsigned size;
 	struct ring_desc *desc;
 	struct ring_avail *avail;
+	struct packed_desc *ring;
+	struct fuzz_packed *packed;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 };
 
@@ -135,10 +146,14 @@ static inline struct fuzz_rings fuzz_rings(struct fuzz_guest *g, unsigned queue,
 {
 	struct fuzz_rings r = { .size = size };
 
+	r.packed = &g->packed[queue % RING_COUNT];
 	r.desc_gpa = RING_GPA + queue % RING_COUNT * RING_STRIDE;
 	r.avail_gpa = r.desc_gpa + ring_desc_bytes(size);
 	r.used_gpa = align_up(r.avail_gpa + ring_avail_bytes(size), RING_USED_ALIGN);
-	r.desc = memory_ptr(&g->memory, r.desc_gpa, 1);
+	if (g->is_packed)
+		r.avail_gpa = align_up(r.avail_gpa, PACKED_EVENT_ALIGN);
+	r.ring = memory_ptr(&g->memory, r.desc_gpa, 1);
+	r.desc = g->is_packed ? r.packed->table : memory_ptr(&g->memory, r.desc_gpa, 1);
 	r.avail = memory_ptr(&g->memory, r.avail_gpa, 1);
 	return r;
 }
@@ -158,13 +173,16 @@ static inline void fuzz_set_up_queue(struct fuzz_guest *g, unsigned queue, unsig
 }
 
 // Bits 0 to 2: log2 of the queue size; 3: event index; 4: no indirect descriptors;
-// 5: none of the device's own features; 6: no DRIVER_OK. Returns the queue size.
+// 5: none of the device's own features; 6: no DRIVER_OK; 7: packed rings. Returns the
+// queue size.
 static inline unsigned fuzz_start(struct fuzz_guest *g, uint8_t choice)
 {
 	unsigned size = MIN(1u << (choice & 7), (unsigned)g->vdev->ops->queue_size_max);
 	uint64_t features = g->features | VIRTIO_F_INDIRECT_DESC;
 
 	memset(memory_ptr(&g->memory, RAM_GPA, RAM_BYTES), 0, RAM_BYTES);
+	memset(g->packed, 0, sizeof(g->packed));
+	g->is_packed = choice & 128;
 	if (choice & 32)
 		features = VIRTIO_F_INDIRECT_DESC;
 	if (choice & 8)
@@ -176,7 +194,7 @@ static inline unsigned fuzz_start(struct fuzz_guest *g, uint8_t choice)
 	fuzz_write32(g, 0x024, 0);
 	fuzz_write32(g, 0x020, features);
 	fuzz_write32(g, 0x024, 1);
-	fuzz_write32(g, 0x020, 1);
+	fuzz_write32(g, 0x020, 1 | (g->is_packed ? VIRTIO_F_RING_PACKED >> 32 : 0));
 	fuzz_write32(g, 0x070, 11);
 	for (unsigned i = 0; i < g->vdev->queue_count; i++)
 		fuzz_set_up_queue(g, i, size);
@@ -194,6 +212,41 @@ static inline void fuzz_desc(struct fuzz_guest *g, struct script *script, unsign
 	desc->len = wild ? take(script, 4) : take(script, 3);
 	desc->flags = take(script, wild ? 2 : 1);
 	desc->next = take(script, wild ? 2 : 1);
+}
+
+static inline void fuzz_offer_packed(struct fuzz_rings *r, unsigned head)
+{
+	unsigned first = r->packed->place, count = 0;
+	uint16_t chain[256] = { head % r->size };
+
+	while (r->desc[chain[count]].flags & RING_DESC_NEXT && count + 1 < r->size) {
+		chain[count + 1] = r->desc[chain[count]].next % r->size;
+		count++;
+	}
+	for (unsigned i = 0; i <= count; i++) {
+		unsigned place = (first + i) % (2 * r->size);
+		const struct ring_desc *desc = &r->desc[chain[i]];
+
+		r->ring[place % r->size] = (struct packed_desc){
+			.addr_gpa = desc->addr_gpa,
+			.len = desc->len,
+			.id = head,
+			.flags = (desc->flags & ~(PACKED_DESC_AVAIL | PACKED_DESC_USED)) |
+				 (place < r->size ? PACKED_DESC_AVAIL : PACKED_DESC_USED),
+		};
+	}
+	r->packed->place = (first + count + 1) % (2 * r->size);
+}
+
+static inline void fuzz_offer(struct fuzz_guest *g, struct script *script, unsigned size)
+{
+	struct fuzz_rings r = fuzz_rings(g, take(script, 1), size);
+	unsigned head = take(script, 2);
+
+	if (g->is_packed)
+		fuzz_offer_packed(&r, head);
+	else
+		r.avail->ring[r.avail->idx++ % size] = head;
 }
 
 static inline void fuzz_poke(struct fuzz_guest *g, struct script *script)
@@ -227,8 +280,7 @@ static inline unsigned fuzz_step(struct fuzz_guest *g, struct script *script, un
 		fuzz_desc(g, script, size, step == STEP_DESC_WILD);
 		break;
 	case STEP_OFFER:
-		r = fuzz_rings(g, take(script, 1), size);
-		r.avail->ring[r.avail->idx++ % size] = take(script, 2);
+		fuzz_offer(g, script, size);
 		break;
 	case STEP_AVAIL_IDX:
 		r = fuzz_rings(g, take(script, 1), size);
