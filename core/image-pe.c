@@ -32,11 +32,12 @@ static bool find_pe(const struct image *image, uint64_t *offset)
 
 static int check_section(const struct image *image, uint64_t offset)
 {
-	const uint8_t *section = image->head + offset;
+	const uint8_t *section;
 	uint64_t raw_end;
 
 	if (!fits(image, offset, SECTION_BYTES))
 		return 0;
+	section = image->head + offset;
 	raw_end = (uint64_t)image_le32(section + SECTION_RAW_OFFSET) +
 		  image_le32(section + SECTION_RAW_BYTES);
 	if (raw_end <= image->size_bytes)

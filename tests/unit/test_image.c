@@ -382,13 +382,15 @@ static struct file with_pe(unsigned section_count, uint32_t raw_offset, uint32_t
 
 static void test_efi_header_shows_a_truncated_file(void **state)
 {
-	struct file beyond = with_pe(1, 0, 0);
+	struct file beyond = with_pe(1, 0, 0), far = with_pe(1, 0, 0);
 
 	assert_is(with_pe(1, 1024, IMAGE_BYTES - 1024), IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64,
 		  NULL);
 	assert_bad(with_pe(1, 1024, IMAGE_BYTES - 1023));
 	assert_bad(with_pe(1, ~0U, ~0U));
 	// A PE header that makes no sense is not ours to judge.
+	put16(&far, 0x40 + 20, 0xffff);
+	assert_is(far, IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, NULL);
 	put32(&beyond, 0x3c, 0xfffffff0);
 	assert_is(beyond, IMAGE_KIND_RISCV_IMAGE, IMAGE_ARCH_RISCV64, NULL);
 }
