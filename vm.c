@@ -123,7 +123,7 @@ static int choose_machine(struct vm *vm)
 
 // 0 when @ops runs this VM's guest here; else -errno. @why then says what is missing, or
 // stays as it is where the accelerator is not made for such guests.
-static int try_accel(const struct vm *vm, const struct accel_ops *ops, char *why, size_t size)
+static int try_accel(struct vm *vm, const struct accel_ops *ops, char *why, size_t size)
 {
 	enum image_arch arch = vm->kernel.arch;
 	const void *const halves[] = {
@@ -134,7 +134,7 @@ static int try_accel(const struct vm *vm, const struct accel_ops *ops, char *why
 
 	static_assert(ARRAY_SIZE(halves) == IMAGE_ARCH_COUNT, "each architecture");
 	if (halves[arch])
-		return ops->available(vm->config, why, size);
+		return ops->available(&vm->accel, why, size);
 	if (vm->config->accel != ACCEL_AUTO)
 		snprintf(why, size, "it runs no %s guests on this host, and %s is for %s",
 			 image_arch_name(arch), vm->config->kernel_path, image_arch_name(arch));
@@ -154,19 +154,36 @@ static int no_accel(const struct vm *vm, const char *why)
 			accel_kind_name(kind), why);
 }
 
+static void drop_probed(struct vm *vm)
+{
+	if (vm->accel.probed_fd)
+		close(vm->accel.probed_fd);
+	vm->accel.probed_fd = 0;
+}
+
+static int take_accel(struct vm *vm, const struct accel_ops *ops)
+{
+	int err = vm->machine.ops->probe(vm->config, ops);
+
+	vm->accel.ops = ops;
+	if (err)
+		drop_probed(vm);
+	return err;
+}
+
 static int choose_accel(struct vm *vm)
 {
 	enum accel_kind kind = vm->config->accel;
 	char why[512] = "";
 
+	vm->accel.config = vm->config;
 	for (const struct accel_ops *const *ops = vm->parts->accels; *ops; ops++) {
 		if (kind != ACCEL_AUTO && strcmp((*ops)->name, accel_kind_name(kind)) != 0)
 			continue;
 		if (try_accel(vm, *ops, why, sizeof(why)) == 0) {
 			if (why[0])
 				info("%s; so --accel %s runs the guest", why, (*ops)->name);
-			vm->accel.ops = *ops;
-			return vm->machine.ops->probe(vm->config, *ops);
+			return take_accel(vm, *ops);
 		}
 	}
 	return no_accel(vm, why);
@@ -263,7 +280,6 @@ static int add_memory(struct vm *vm)
 static int start_accel(struct vm *vm)
 {
 	vm->accel.memory = &vm->memory;
-	vm->accel.config = vm->config;
 	vm->accel.vcpus = &vm->vcpus;
 	return vm->accel.ops->vm_init(&vm->accel);
 }
@@ -515,7 +531,7 @@ static const struct vm_step {
 } vm_steps[] = {
 	{ open_kernel, close_kernel },
 	{ choose_machine, NULL },
-	{ choose_accel, NULL },
+	{ choose_accel, drop_probed },
 	{ vm_catch_signals, vm_release_signals },
 	{ make_loop, free_loop },
 	{ make_term, free_term },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Can this host run a VM, and if not, what is missing?
 //
-// By what KVM does, never by what the CPU is called: a KVM that makes a VM is tried.
+// By what KVM does, never by what the CPU is called: a KVM that makes a VM is tried. The
+// VM is kept: to end one takes KVM milliseconds.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,8 +63,9 @@ static int unable(char *why, size_t size, const char *path, const char *what, in
 	return error ? -error : -ENOTSUP;
 }
 
-static int try_vm(int fd, const char *path, char *why, size_t size)
+static int try_vm(struct accel *accel, int fd, char *why, size_t size)
 {
+	const char *path = kvm_path(accel->config);
 	int version = ioctl(fd, KVM_GET_API_VERSION, NULL);
 	int vm_fd;
 
@@ -72,23 +74,23 @@ static int try_vm(int fd, const char *path, char *why, size_t size)
 	if (version != KVM_API_VERSION)
 		return unable(why, size, path, "it speaks another API than version 12", 0);
 	do {
-		vm_fd = ioctl(fd, KVM_CREATE_VM, 0UL);
+		vm_fd = ioctl(fd, KVM_CREATE_VM, kvm_arch_vm_type(accel->config, fd));
 	} while (vm_fd < 0 && errno == EINTR);
 	if (vm_fd < 0)
 		return unable(why, size, path, "it creates no VM (KVM_CREATE_VM)", errno);
-	close(vm_fd);
+	accel->probed_fd = vm_fd;
 	return 0;
 }
 
-int kvm_available(const struct vm_config *config, char *why, size_t size)
+int kvm_available(struct accel *accel, char *why, size_t size)
 {
-	const char *path = kvm_path(config);
+	const char *path = kvm_path(accel->config);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	int err;
 
 	if (fd < 0)
 		return cannot_open(path, errno, why, size);
-	err = try_vm(fd, path, why, size);
+	err = try_vm(accel, fd, why, size);
 	close(fd);
 	return err;
 }

@@ -43,15 +43,26 @@ static int catch_kicks(void)
 	return sigaction(KICK_SIGNAL, &action, NULL) < 0 ? fail(errno, "sigaction") : 0;
 }
 
-static int open_vm(struct kvm_vm *vm, const struct vm_config *config)
+static int create_vm(const struct kvm_vm *vm, struct accel *accel)
 {
+	int fd = accel->probed_fd;
+
+	accel->probed_fd = 0;
+	if (fd)
+		return fd;
+	return kvm_ioctl(vm->dev_fd, KVM_CREATE_VM,
+			 (void *)kvm_arch_vm_type(accel->config, vm->dev_fd), "create a VM");
+}
+
+static int open_vm(struct kvm_vm *vm, struct accel *accel)
+{
+	const char *path = kvm_path(accel->config);
 	int run_bytes;
 
-	vm->dev_fd = open(kvm_path(config), O_RDWR | O_CLOEXEC);
+	vm->dev_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (vm->dev_fd < 0)
-		return fail(errno, "open %s", kvm_path(config));
-	vm->fd = kvm_ioctl(vm->dev_fd, KVM_CREATE_VM, (void *)kvm_arch_vm_type(config, vm->dev_fd),
-			   "create a VM");
+		return fail(errno, "open %s", path);
+	vm->fd = create_vm(vm, accel);
 	if (vm->fd < 0)
 		return vm->fd;
 	run_bytes = kvm_ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, NULL, "size of kvm_run");
@@ -108,7 +119,7 @@ int kvm_vm_init(struct accel *accel)
 	accel->priv = vm;
 	err = catch_kicks();
 	if (!err)
-		err = open_vm(vm, accel->config);
+		err = open_vm(vm, accel);
 	if (!err)
 		err = check_needs(accel);
 	if (!err)

@@ -52,7 +52,7 @@ static inline struct kvm_vcpu *kvm_vcpu(const struct vcpu *vcpu)
 
 // -- core/kvm*.c: members of kvm_accel_ops as they are --
 
-int kvm_available(const struct vm_config *config, char *why, size_t size);
+int kvm_available(struct accel *accel, char *why, size_t size);
 int kvm_vm_init(struct accel *accel);
 void kvm_vm_exit(struct accel *accel);
 int kvm_map_ram(struct accel *accel);

@@ -45,6 +45,7 @@ struct accel {
 	struct memory *memory;
 	const struct vm_config *config;
 	struct vcpu_set *vcpus; // set before the first vcpu_init
+	int probed_fd;          // what available() had to open and vm_init takes over; 0: nothing
 	void *priv;             // the accelerator's own, made by vm_init
 };
 
@@ -54,8 +55,9 @@ struct accel_ops {
 	// -- main thread, vCPUs stopped --
 
 	// 0 when it can run here; else -errno, with the reason and the remedy in
-	// @why (at most @size bytes).
-	int (*available)(const struct vm_config *config, char *why, size_t size);
+	// @why (at most @size bytes). Of @accel only the config is set. Without a vm_init
+	// afterwards, the caller closes accel->probed_fd.
+	int (*available)(struct accel *accel, char *why, size_t size);
 	int (*vm_init)(struct accel *accel);
 	void (*vm_exit)(struct accel *accel); // after every vcpu_exit
 	// Makes all banks of accel->memory known to the accelerator.

@@ -12,7 +12,7 @@
 #include "riscv-soft.h"
 #include "vm-config.h"
 
-static int soft_available(const struct vm_config *config, char *why, size_t size)
+static int soft_available(struct accel *accel, char *why, size_t size)
 {
 	return 0;
 }

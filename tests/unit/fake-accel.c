@@ -37,7 +37,7 @@ struct fake_vcpu {
 
 // -- main thread --
 
-static int fake_available(const struct vm_config *config, char *why, size_t size)
+static int fake_available(struct accel *accel, char *why, size_t size)
 {
 	return 0;
 }

@@ -42,6 +42,7 @@ struct fake_run {
 
 static struct {
 	// What the host's KVM is like.
+	unsigned vms_created;
 	int api_version, create_vm_error, create_vcpu_error, caps_missing, max_vcpus;
 	int run_bytes;
 	// KVM_RUN.
@@ -170,6 +171,7 @@ int ioctl(int fd, unsigned long request, ...)
 	case KVM_GET_API_VERSION:
 		return kvm.api_version < 0 ? failed(ENOTTY) : kvm.api_version;
 	case KVM_CREATE_VM:
+		kvm.vms_created++;
 		return new_fd(kvm.create_vm_error);
 	case KVM_GET_VCPU_MMAP_SIZE:
 		return kvm.run_bytes;

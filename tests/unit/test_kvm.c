@@ -10,9 +10,15 @@
 static int probe(const char *path, char why[256])
 {
 	struct vm_config config = { .kvm_path = path };
+	struct accel accel = { .config = &config };
+	int err;
 
 	why[0] = '\0';
-	return kvm_available(&config, why, 256);
+	err = kvm_available(&accel, why, 256);
+	assert_int_equal(accel.probed_fd > 0, !err);
+	if (!err)
+		close(accel.probed_fd);
+	return err;
 }
 
 static void test_available(void **state)
@@ -58,15 +64,36 @@ static void test_unable(void **state)
 static void test_why_is_bounded(void **state)
 {
 	struct vm_config config = { .kvm_path = "/nowhere/kvm" };
+	struct accel accel = { .config = &config };
 	char why[8] = "1234567";
 
 	kvm_reset();
-	assert_int_equal(kvm_available(&config, why, 4), -ENOENT);
+	assert_int_equal(kvm_available(&accel, why, 4), -ENOENT);
 	assert_string_equal(why, "KVM");
 	assert_string_equal(why + 4, "567");
 }
 
 // -- the VM --
+
+// KVM takes long to end one.
+static void test_the_probed_vm_is_used(void **state)
+{
+	struct kvm_rig rig;
+	char why[64] = "";
+	int fd;
+
+	rig_init(&rig);
+	assert_int_equal(kvm_available(&rig.accel, why, sizeof(why)), 0);
+	fd = rig.accel.probed_fd;
+	assert_true(fd > 0);
+	assert_int_equal(kvm_vm_init(&rig.accel), 0);
+	assert_int_equal(rig.accel.probed_fd, 0);
+	assert_int_equal(kvm_vm(&rig.accel)->fd, fd);
+	assert_int_equal(kvm.vms_created, 1);
+	kvm_vm_exit(&rig.accel);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	rig_exit(&rig);
+}
 
 static void test_vm_that_fails(void **state)
 {
@@ -306,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_unable),
 		cmocka_unit_test(test_why_is_bounded),
+		cmocka_unit_test(test_the_probed_vm_is_used),
 		cmocka_unit_test(test_vm_that_fails),
 		cmocka_unit_test(test_vcpu_that_fails),
 		cmocka_unit_test(test_slots),

@@ -91,10 +91,12 @@ static int fail_here(struct rig *rig, enum point point)
 static atomic_bool unavailable;
 static const struct riscv_accel_ops rig_riscv; // the rig's kernels are for riscv64
 
-static int available(const struct vm_config *config, char *why, size_t size)
+static int available(struct accel *accel, char *why, size_t size)
 {
 	if (unavailable)
 		snprintf(why, size, "it has the day off");
+	else
+		accel->probed_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return unavailable ? -ENODEV : 0;
 }
 
@@ -105,6 +107,8 @@ static int rig_vm_init(struct accel *accel)
 	if (fail_here(rig, AT_VM_INIT))
 		return -EIO;
 	rig->vm_inits++;
+	close(accel->probed_fd); // what vm_init has taken over is its own
+	accel->probed_fd = 0;
 	return fake_accel_ops.vm_init(accel);
 }
 
