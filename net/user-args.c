@@ -18,6 +18,7 @@
 #define SLIRP_VARIABLE "KVIK_SLIRP"
 #define FIXED_ARGUMENTS 16
 #define FORWARD_TEXT_BYTES 160
+#define MTU_MIN 576U // RFC 791: what every host must take
 
 // -- finding the program --
 
@@ -237,6 +238,14 @@ static void add_passt(struct arguments *args, const struct net_config *config)
 	}
 }
 
+static int check_mtu(const struct net_config *config)
+{
+	if (!config->mtu || (config->mtu >= MTU_MIN && config->mtu <= USER_MTU_MAX))
+		return 0;
+	return net_fail(config, EINVAL, "mtu=%u: in user mode give %u to %u", config->mtu, MTU_MIN,
+			USER_MTU_MAX);
+}
+
 int helper_prepare(struct helper *helper, const struct net_config *config)
 {
 	bool passt = config->backend == NET_USER_PASST;
@@ -245,6 +254,7 @@ int helper_prepare(struct helper *helper, const struct net_config *config)
 	int err = passt ? find_passt(helper->path, config) : find_slirp(helper->path, config);
 
 	helper->argv = args.argv;
+	err = err ? err : check_mtu(config);
 	for (unsigned i = 0; i < config->forward_count && !err; i++)
 		err = check_forward(config, &config->forwards[i]);
 	if (err)

@@ -5,11 +5,13 @@
 
 #include <limits.h>
 
+#include "log.h"
 #include "stream-priv.h"
 
 #define USER_FD 3 // the socket's number in the helper
 #define USER_LINE_BYTES 400
-#define USER_MTU_SLIRP 65520 // beyond 65521 libslirp does not go
+#define USER_MTU_SLIRP 65520
+#define USER_MTU_MAX 65520U // of both helpers; beyond 65521 libslirp does not go
 #define USER_MTU_PASST 1500
 #define USER_HOST_IP "192.168.33.1"
 #define USER_GUEST_IP "192.168.33.15"
