@@ -165,6 +165,10 @@ NESTED_TESTS ?= $(sort $(wildcard tests/nested/*.t))
 check-nested: cross
 	$(Q)$(RUN_ENV) NESTED_BUILD=$(abspath $(O)) tests/run.sh $(NESTED_TESTS)
 
+# The engine on hosts of other architectures, by QEMU's user mode.
+check-cross: cross
+	$(Q)$(RUN_ENV) CROSS_BUILD=$(abspath $(O)) tests/run.sh $(sort $(wildcard tests/cross/*.t))
+
 # libFuzzer calls each of these with ever new inputs.
 FUZZ_SECONDS ?= 300
 FUZZ := $(patsubst tests/fuzz/%.c,$(OBJ)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -207,6 +211,7 @@ help:
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
 	@echo 'make check-distro    a Debian root file system up to its login prompt'
+	@echo 'make check-cross     the engine on arm64 and riscv64 hosts, emulated by qemu-user'
 	@echo 'make check-nested    KVM with stock kernels, in emulated hosts of three architectures'
 	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS (300); needs clang'
 	@echo 'make bench           speed beside QEMU; BENCH_ARGS=-h lists the options'
@@ -219,6 +224,6 @@ help:
 	@echo 'a sanitizer. O=DIR puts everything into DIR; use it with CROSS_COMPILE=PREFIX-.'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
-.PHONY: all static cross unit check check-boot check-boot-soak check-distro check-nested fuzz \
-	fuzz-run bench bench-nested lint ci install clean help FORCE
+.PHONY: all static cross unit check check-boot check-boot-soak check-distro check-cross \
+	check-nested fuzz fuzz-run bench bench-nested lint ci install clean help FORCE
 .SECONDARY:

@@ -36,6 +36,8 @@ struct io_region {
 	struct device *device;
 	// Stores to its first bytes may arrive late, by 10 ms at most, though never after a
 	// later access of the same vCPU that is not such a store. Most devices have none.
+	// Only for registers whose handlers never wait for the main loop: it delivers such
+	// stores itself, or waits for the vCPU that does.
 	uint8_t posted_bytes;
 };
 

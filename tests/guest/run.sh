@@ -7,7 +7,8 @@
 # Each program runs on kvik three times: as is, with a TLB of one entry, and with a
 # code cache of 64 KiB. QEMU's answers are kept in build/guest by the program's hash.
 # KVIK names the kvik to test, GUEST_BUILD the directory to build in, GUEST_VARIANTS
-# the subset of "plain tlb cache" to run.
+# the subset of "plain tlb cache" to run. KVIK_RUNNER is a command that runs kvik, such
+# as qemu-riscv64; then the programs get four times their time.
 set -u
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +16,8 @@ top=$(cd "$here/../.." && pwd)
 kvik=${KVIK:-$top/kvik}
 build=${GUEST_BUILD:-$top/build/guest}
 variants=${GUEST_VARIANTS:-plain tlb cache}
+read -ra runner <<<"${KVIK_RUNNER:-}"
+patience=$((${#runner[@]} ? 4 : 1))
 cross=riscv64-linux-gnu-
 qemu="qemu-system-riscv64"
 
@@ -87,8 +90,8 @@ run_kvik() {
 	local elf=$1 harts=$2 seconds=$3 log=$4
 
 	shift 4
-	timeout "$seconds" "$kvik" run --accel soft -n none -k "$elf" -c "$harts" -m 128M "$@" \
-		</dev/null 2>"$log" | transcript
+	timeout $((seconds * patience)) "${runner[@]}" "$kvik" run --accel soft -n none -k "$elf" \
+		-c "$harts" -m 128M "$@" </dev/null 2>"$log" | transcript
 }
 
 # reference ELF HARTS SECONDS OUTPUT; keeps what QEMU printed under the ELF's hash.
