@@ -13,6 +13,7 @@
 
 // Sorted by name.
 const struct command commands[] = {
+	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
 	{ "help", cmd_help, "Show how to use kvik or one of its commands" },
 	{ "run", cmd_run, "Boot a kernel in a new virtual machine" },
 	{ "version", cmd_version, "Show the version and what this kvik was built with" },

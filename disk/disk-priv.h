@@ -23,6 +23,8 @@ struct disk_ops {
 	// disk_announce(), and so does every other round of completions.
 	void (*kick)(struct disk_queue *queue);
 	void (*drain)(struct disk_queue *queue);
+	// How many bytes from @offset on are known to read as zeroes. No writes under way.
+	uint64_t (*zeroes)(struct disk *disk, uint64_t offset);
 	void (*close)(struct disk *disk); // detached; frees the disk
 };
 

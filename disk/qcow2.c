@@ -92,6 +92,40 @@ static void qcow2_drain(struct disk_queue *base)
 	disk_announce(base);
 }
 
+// -- what tools ask --
+
+static uint64_t qcow2_zeroes(struct disk *disk, uint64_t offset)
+{
+	struct qcow2_disk *qcow2 = to_qcow2(disk);
+	struct disk *backing = qcow2->backing;
+	struct qcow2_extent extent;
+
+	if (qcow2_map(&qcow2->image, offset, disk->info.size_bytes - offset, &extent))
+		return 0;
+	if (extent.kind == QCOW2_UNALLOCATED && backing && offset < backing->info.size_bytes)
+		return MIN(backing->ops->zeroes(backing, offset), extent.len);
+	return extent.kind == QCOW2_ZEROES || extent.kind == QCOW2_UNALLOCATED ? extent.len : 0;
+}
+
+uint64_t qcow2_cluster_bytes(struct disk *disk)
+{
+	return to_qcow2(disk)->image.cluster_bytes;
+}
+
+uint64_t qcow2_backing_bytes(struct disk *disk)
+{
+	struct disk *backing = to_qcow2(disk)->backing;
+
+	return backing ? backing->info.size_bytes : 0;
+}
+
+int qcow2_write_packed(struct disk *disk, uint64_t offset, const uint8_t *data, uint64_t *place)
+{
+	struct qcow2_image *image = &to_qcow2(disk)->image;
+
+	return qcow2_pack(image, offset >> image->cluster_bits, data, place);
+}
+
 // -- closing --
 
 static void qcow2_close(struct disk *disk)
@@ -115,6 +149,7 @@ static const struct disk_ops qcow2_ops = {
 	.submit = qcow2_submit,
 	.kick = qcow2_kick,
 	.drain = qcow2_drain,
+	.zeroes = qcow2_zeroes,
 	.close = qcow2_close,
 };
 
@@ -179,8 +214,7 @@ static bool names_a_protocol(const char *path)
 	return path[len] == ':';
 }
 
-// A relative one starts from where the image is.
-static char *resolve(const char *image_path, const char *path)
+char *qcow2_resolve(const char *image_path, const char *path)
 {
 	const char *slash = strrchr(image_path, '/');
 	char *resolved;
@@ -286,7 +320,7 @@ static int open_backing(struct qcow2_disk *qcow2, const struct disk_config *abov
 	if (names_a_protocol(image->backing_path))
 		return fail_msg(EINVAL, "disk %s: qcow2: its backing file %s is not a file",
 				image->path, image->backing_path);
-	qcow2->own_path = resolve(image->path, image->backing_path);
+	qcow2->own_path = qcow2_resolve(image->path, image->backing_path);
 	if (!qcow2->own_path)
 		return fail(ENOMEM, "disk %s", image->path);
 	config.path = qcow2->own_path;

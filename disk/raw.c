@@ -411,6 +411,16 @@ static void raw_detach(struct disk_queue *base)
 
 // -- life --
 
+static uint64_t raw_zeroes(struct disk *disk, uint64_t offset)
+{
+	uint64_t size_bytes = disk->info.size_bytes;
+	off_t data = lseek(raw_fd(disk), offset, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO && offset < size_bytes ? size_bytes - offset : 0;
+	return MIN((uint64_t)data, size_bytes) - offset;
+}
+
 static void raw_close(struct disk *disk)
 {
 	struct raw_disk *raw = to_raw(disk);
@@ -426,6 +436,7 @@ static const struct disk_ops raw_ops = {
 	.submit = raw_submit,
 	.kick = raw_kick,
 	.drain = raw_drain,
+	.zeroes = raw_zeroes,
 	.close = raw_close,
 };
 

@@ -21,7 +21,7 @@ place() {
 place 0 util log options thread version iov
 place 1 aml boot bootargs bus control device fdt image io-stats irq kvm-host loop memory power \
 	rate-limit term vcpu vm-config
-place 2 disk frames fs net
+place 2 disk disk-image frames fs net
 place 3 hw virtio virtio-devices virtqueue
 place 4 arm-accel machine riscv-accel riscv-soft x86-accel
 place 5 vm

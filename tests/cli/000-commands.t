@@ -3,7 +3,7 @@
 # help, version, and what is no command.
 . "$(dirname "$0")/lib.sh"
 
-commands='help run version'
+commands='disk help run version'
 
 # -- help --
 

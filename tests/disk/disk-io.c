@@ -66,9 +66,9 @@ static bool overlaps(const struct slot *slot, uint64_t offset, uint64_t len)
 {
 	const struct disk_request *request = &slot->request;
 
-	return slot->busy && (request->op == DISK_FLUSH ||
-			      (offset < request->offset_bytes + request->len_bytes &&
-			       request->offset_bytes < offset + len));
+	return slot->busy &&
+	       (request->op == DISK_FLUSH || (offset < request->offset_bytes + request->len_bytes &&
+					      request->offset_bytes < offset + len));
 }
 
 static struct slot *find_slot(uint64_t offset, uint64_t len)
@@ -149,7 +149,8 @@ static void serve(void)
 	while (fgets(text, sizeof(text), stdin)) {
 		offset = len = byte = 0;
 		line++;
-		if (sscanf(text, "%c %" SCNu64 " %" SCNu64 " %u", &letter, &offset, &len, &byte) < 1)
+		if (sscanf(text, "%c %" SCNu64 " %" SCNu64 " %u", &letter, &offset, &len, &byte) <
+		    1)
 			continue;
 		if (letter == 'q')
 			disk_drain(queue);
