@@ -30,19 +30,16 @@ uint64_t clock_monotonic_ns(void)
 	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-static void drain_wake_fd(struct loop_fd *self, uint32_t epoll_events)
+// It is watched for edges: each write is one, and nothing needs to be read.
+static void woken(struct loop_fd *self, uint32_t epoll_events)
 {
-	uint64_t count;
-	ssize_t n = read(self->fd, &count, sizeof(count));
-
-	(void)n; // EAGAIN: loop_wait_posts() was faster
 }
 
 int loop_init(struct loop *loop)
 {
 	int ret;
 
-	*loop = (struct loop){ .wake_fd = -1, .wake.ready = drain_wake_fd };
+	*loop = (struct loop){ .wake_fd = -1, .wake.ready = woken };
 	pthread_mutex_init(&loop->lock, NULL);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
@@ -55,7 +52,7 @@ int loop_init(struct loop *loop)
 		goto out;
 	}
 	loop->wake.fd = loop->wake_fd;
-	ret = loop_add_fd(loop, &loop->wake, EPOLLIN);
+	ret = loop_add_fd(loop, &loop->wake, EPOLLIN | EPOLLET);
 out:
 	if (ret)
 		loop_exit(loop);
@@ -345,9 +342,12 @@ void loop_run(struct loop *loop)
 void loop_wait_posts(struct loop *loop)
 {
 	struct pollfd wake = { .fd = loop->wake_fd, .events = POLLIN };
+	uint64_t count;
 
-	poll(&wake, 1, has_posts(loop) ? 0 : -1);
-	drain_wake_fd(&loop->wake, 0);
+	// What was written long ago ends the first sleep.
+	if (poll(&wake, 1, has_posts(loop) ? 0 : -1) > 0)
+		if (read(loop->wake_fd, &count, sizeof(count)) < 0)
+			debug("eventfd: %m");
 	serve_posts(loop);
 }
 
