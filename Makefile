@@ -40,7 +40,7 @@ LZMA := $(call have,lzma.h)
 LZ4 := $(call have,lz4.h)
 LZO := $(call have,lzo/lzo1x.h)
 BASE_CFLAGS += $(LZMA:yes=-DHAVE_LZMA) $(LZ4:yes=-DHAVE_LZ4) $(LZO:yes=-DHAVE_LZO)
-LIBS := $(LZMA:yes=-llzma) $(LZ4:yes=-llz4) $(LZO:yes=-llzo2) -lfdt -laio $(or $(shell $(PKG_CONFIG) --libs zlib libzstd 2>/dev/null),-lz -lzstd) -lm
+LIBS := $(LZMA:yes=-llzma) $(LZ4:yes=-llz4) $(LZO:yes=-llzo2) -lfdt -laio -ljansson $(or $(shell $(PKG_CONFIG) --libs zlib libzstd 2>/dev/null),-lz -lzstd) -lm
 
 TARGET := $(shell $(CC) -dumpmachine)
 comma := ,
@@ -82,7 +82,7 @@ LIB_SRC := $(filter-out $(foreach a,$(filter-out $(KVM_ARCH),x86 arm riscv),$(a)
 ifneq ($(wildcard $(KVM_ARCH)/kvm.c),)
 BASE_CFLAGS += -DHAVE_KVM=1
 endif
-CMD_SRC := main.c $(sort $(wildcard builtin-*.c))
+CMD_SRC := $(sort $(filter-out vm%.c,$(wildcard *.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The client's end of a control socket (docs/control.md). One thread.
+#ifndef KVIK_CONTROL_CLIENT_H
+#define KVIK_CONTROL_CLIENT_H
+
+#include <jansson.h>
+
+#include "util.h"
+
+struct control_client {
+	const char *vm_name;
+	int fd;
+	unsigned last_id;
+	char *input;
+	size_t input_bytes;
+};
+
+#define CONTROL_WAIT_FOREVER (-1)
+
+// Connects to the VM @name, which outlives the client, and takes its greeting. Returns 0;
+// -ENOENT when there is no such VM (no message); other -errno after a message.
+int control_connect(struct control_client *client, const char *name) MUST_CHECK;
+void control_disconnect(struct control_client *client);
+
+// Sends a request and waits for its answer. @arguments, an object or NULL, is taken over;
+// *@result belongs to the caller. Returns 0, or -errno after a message: -EREMOTEIO where
+// the VM refused (the message is its own), -ETIMEDOUT, -EPIPE where it has ended. Events
+// that come meanwhile are dropped.
+int control_ask(struct control_client *client, const char *command, json_t *arguments,
+		int timeout_ms, json_t **result) MUST_CHECK;
+
+// Waits for the next object that is sent, an event after "subscribe". Returns 0, -EPIPE at
+// the VM's end (no message), or -errno after a message.
+int control_next(struct control_client *client, int timeout_ms, json_t **object) MUST_CHECK;
+
+#endif

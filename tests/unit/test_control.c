@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The control socket's server: well-behaved clients are served, whatever the others do.
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control-client.h"
+#include "control.h"
+#include "instance.h"
+#include "loop.h"
+
+#define NAME "control-test"
+#define SILENT_CLIENTS 1000
+#define WAIT_MS 10000
+
+static char directory[] = "/tmp/kvik-control-XXXXXX";
+
+struct rig {
+	struct instance instance;
+	struct loop loop; // plays the main loop, on a thread
+	struct control *control;
+	struct control_call *kept; // by "keep"
+	atomic_uint handled;
+};
+
+static void handle(void *opaque, struct control_call *call)
+{
+	struct rig *rig = opaque;
+
+	atomic_fetch_add(&rig->handled, 1);
+	if (strcmp(call->command, "echo") == 0)
+		control_reply(call, json_incref(call->arguments));
+	else if (strcmp(call->command, "keep") == 0)
+		rig->kept = call;
+	else
+		control_fail(call, "unknown-command", "no '%s'", call->command);
+}
+
+static int set_up(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct control_host host = { .vm_name = NAME, .handle = handle, .opaque = rig };
+	int fd;
+
+	host.main_loop = &rig->loop;
+	if (instance_claim(&rig->instance, NAME) || loop_init(&rig->loop) ||
+	    loop_start_thread(&rig->loop, "main"))
+		return -1;
+	fd = rig->instance.listen_fd;
+	rig->instance.listen_fd = -1;
+	*state = rig;
+	return control_create(&rig->control, fd, host);
+}
+
+static int tear_down(void **state)
+{
+	struct rig *rig = *state;
+
+	loop_stop_thread(&rig->loop);
+	if (rig->control)
+		control_free(rig->control);
+	loop_exit(&rig->loop);
+	instance_release(&rig->instance);
+	free(rig);
+	return 0;
+}
+
+// -- raw clients --
+
+static int raw_client(void)
+{
+	int fd = instance_connect(NAME);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void raw_send(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
+
+		if (sent < 0)
+			return; // dropped by the server: then its last words tell why
+		text += sent;
+		len -= (size_t)sent;
+	}
+}
+
+// The next line without its newline; "" at the end.
+static void raw_line(int fd, char *line, size_t size)
+{
+	size_t len = 0;
+
+	while (len + 1 < size) {
+		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+		assert_int_equal(poll(&pollfd, 1, WAIT_MS), 1);
+		if (read(fd, line + len, 1) != 1 || line[len] == '\n')
+			break;
+		len++;
+	}
+	line[len] = '\0';
+}
+
+static void assert_answer(const char *request, const char *wanted)
+{
+	int fd = raw_client();
+	char line[4096];
+
+	raw_line(fd, line, sizeof(line));
+	assert_non_null(strstr(line, "\"kvik\""));
+	raw_send(fd, request, strlen(request));
+	raw_line(fd, line, sizeof(line));
+	if (!strstr(line, wanted))
+		fail_msg("answer to %.100s: %s", request, line);
+	close(fd);
+}
+
+// -- well-behaved clients --
+
+static void assert_echo(void)
+{
+	struct control_client client;
+	json_t *result;
+
+	assert_int_equal(control_connect(&client, NAME), 0);
+	assert_int_equal(
+		control_ask(&client, "echo", json_pack("{s:i}", "n", 42), WAIT_MS, &result), 0);
+	assert_int_equal(json_integer_value(json_object_get(result, "n")), 42);
+	json_decref(result);
+	control_disconnect(&client);
+}
+
+static void test_request_and_answer(void **state)
+{
+	assert_echo();
+}
+
+static void test_ids_come_back(void **state)
+{
+	assert_answer("{\"id\":7,\"command\":\"echo\"}\n", "\"id\":7");
+	assert_answer("{\"id\":\"x\",\"command\":\"echo\"}\n", "\"id\":\"x\"");
+	assert_answer("{\"command\":\"echo\"}\n", "\"result\":{}");
+}
+
+static void test_refusals(void **state)
+{
+	struct control_client client;
+	json_t *result;
+
+	assert_answer("{\"id\":1,\"command\":\"fly\"}\n", "\"unknown-command\"");
+	assert_int_equal(control_connect(&client, NAME), 0);
+	assert_int_equal(control_ask(&client, "fly", NULL, WAIT_MS, &result), -EREMOTEIO);
+	control_disconnect(&client);
+}
+
+static void test_events_reach_subscribers_only(void **state)
+{
+	struct rig *rig = *state;
+	struct control_client listener, other;
+	json_t *object;
+
+	assert_int_equal(control_connect(&listener, NAME), 0);
+	assert_int_equal(control_connect(&other, NAME), 0);
+	assert_int_equal(control_ask(&listener, "subscribe", NULL, WAIT_MS, &object), 0);
+	json_decref(object);
+	control_event(rig->control, "paused", NULL);
+	assert_int_equal(control_next(&listener, WAIT_MS, &object), 0);
+	assert_string_equal(json_string_value(json_object_get(object, "event")), "paused");
+	assert_true(json_is_real(json_object_get(object, "time")));
+	json_decref(object);
+	assert_int_equal(control_ask(&other, "echo", NULL, WAIT_MS, &object), 0);
+	json_decref(object);
+	assert_int_equal(other.input_bytes, 0);
+	control_disconnect(&listener);
+	control_disconnect(&other);
+}
+
+static void test_answer_after_half_close(void **state)
+{
+	int fd = raw_client();
+	char line[4096];
+
+	raw_line(fd, line, sizeof(line));
+	raw_send(fd, "{\"id\":1,\"command\":\"echo\"}\n", 26);
+	shutdown(fd, SHUT_WR);
+	raw_line(fd, line, sizeof(line));
+	assert_non_null(strstr(line, "\"result\""));
+	raw_line(fd, line, sizeof(line));
+	assert_string_equal(line, ""); // and then it is closed
+	close(fd);
+}
+
+static void test_several_requests_at_once(void **state)
+{
+	struct rig *rig = *state;
+	int fd = raw_client();
+	char line[4096];
+
+	raw_line(fd, line, sizeof(line));
+	for (unsigned i = 0; i < 100; i++) {
+		int len = snprintf(line, sizeof(line), "{\"id\":%u,\"command\":\"echo\"}\n", i);
+
+		raw_send(fd, line, (size_t)len);
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		char wanted[32];
+
+		snprintf(wanted, sizeof(wanted), "\"id\":%u,", i);
+		raw_line(fd, line, sizeof(line));
+		assert_non_null(strstr(line, wanted)); // in their order
+	}
+	assert_int_equal(atomic_load(&rig->handled), 100);
+	close(fd);
+}
+
+// -- the others --
+
+static void test_nonsense(void **state)
+{
+	static const char *const lines[] = {
+		"nonsense\n",
+		"[]\n",
+		"{}\n",
+		"{\"command\":1}\n",
+		"{\"command\":\"echo\",\"arguments\":[]}\n",
+		"{\"command\":\"echo\",\"id\":{}}\n",
+		"{\"command\":\"echo\",\"command\":\"echo\"}\n",
+		"{\"command\":\"echo\xff\"}\n",
+		"{\"command\":\"echo\",\"id\":99999999999999999999}\n",
+		"1\n",
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+		assert_answer(lines[i], "\"bad-request\"");
+	assert_echo();
+}
+
+static void test_deep_nesting(void **state)
+{
+	size_t len = 60 * 1024;
+	char *text = malloc(len + 2);
+
+	memset(text, '[', len);
+	strcpy(text + len, "\n");
+	assert_answer(text, "\"bad-request\"");
+	free(text);
+}
+
+static void test_long_line(void **state)
+{
+	size_t len = 4 * MIB;
+	char *text = malloc(len + 1);
+
+	memset(text, 'x', len);
+	text[len] = '\0';
+	assert_answer(text, "longer than 64 KiB");
+	free(text);
+	assert_echo();
+}
+
+static void test_silent_clients(void **state)
+{
+	static int fds[SILENT_CLIENTS];
+
+	for (unsigned i = 0; i < SILENT_CLIENTS; i++) {
+		fds[i] = raw_client();
+		raw_send(fds[i], "{\"id\":", 6);
+		if (i % 100 == 0)
+			assert_echo();
+	}
+	assert_echo();
+	for (unsigned i = 0; i < SILENT_CLIENTS; i++)
+		close(fds[i]);
+}
+
+static void test_client_that_does_not_read(void **state)
+{
+	struct rig *rig = *state;
+	struct control_client listener;
+	char *text = calloc(1, 32 * 1024);
+	json_t *object;
+
+	memset(text, 'x', 32 * 1024 - 1);
+	assert_int_equal(control_connect(&listener, NAME), 0);
+	assert_int_equal(control_ask(&listener, "subscribe", NULL, WAIT_MS, &object), 0);
+	json_decref(object);
+	for (unsigned i = 0; i < 256; i++)
+		control_event(rig->control, "noise", json_pack("{s:s}", "text", text));
+	assert_echo(); // behind all of them: they have been dealt with
+	for (unsigned got = 0;; got++) {
+		if (control_next(&listener, WAIT_MS, &object))
+			break; // it was dropped
+		json_decref(object);
+		assert_true(got < 256);
+	}
+	control_disconnect(&listener);
+	free(text);
+}
+
+static void test_clients_that_leave(void **state)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		int fd = raw_client();
+
+		raw_send(fd, "{\"id\":1,\"command\":\"echo\"}\n", i % 27);
+		close(fd);
+	}
+	assert_echo();
+}
+
+static bool was_kept(struct rig *rig)
+{
+	for (unsigned i = 0; i < WAIT_MS && !atomic_load(&rig->handled); i++)
+		poll(NULL, 0, 1);
+	return atomic_load(&rig->handled);
+}
+
+static void test_late_answer(void **state)
+{
+	struct rig *rig = *state;
+	int fd = raw_client();
+
+	raw_send(fd, "{\"id\":1,\"command\":\"keep\"}\n", 26);
+	assert_true(was_kept(rig));
+	close(fd);
+	assert_echo();
+	control_reply(rig->kept, NULL); // nobody is there to hear it
+	assert_echo();
+}
+
+// What the main loop had no time for, and what is still in a buffer.
+static void test_end(void **state)
+{
+	struct rig *rig = *state;
+	int fd = raw_client();
+	char line[4096];
+
+	raw_line(fd, line, sizeof(line));
+	raw_send(fd, "{\"id\":1,\"command\":\"keep\"}\n", 26);
+	assert_true(was_kept(rig));
+	loop_stop_thread(&rig->loop);
+	raw_send(fd, "{\"id\":2,\"command\":\"echo\"}\n", 26);
+	control_fail(rig->kept, "ended", "the end");
+	control_free(rig->control);
+	rig->control = NULL;
+	raw_line(fd, line, sizeof(line));
+	assert_non_null(strstr(line, "\"ended\""));
+	close(fd);
+}
+
+static int make_directory(void **state)
+{
+	struct rlimit files = { .rlim_cur = 4096, .rlim_max = 4096 };
+
+	setrlimit(RLIMIT_NOFILE, &files);
+	return !mkdtemp(directory) || setenv("KVIK_RUNTIME_DIR", directory, 1);
+}
+
+static int remove_directory(void **state)
+{
+	return rmdir(directory);
+}
+
+#define control_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		control_test(test_request_and_answer),
+		control_test(test_ids_come_back),
+		control_test(test_refusals),
+		control_test(test_events_reach_subscribers_only),
+		control_test(test_answer_after_half_close),
+		control_test(test_several_requests_at_once),
+		control_test(test_nonsense),
+		control_test(test_deep_nesting),
+		control_test(test_long_line),
+		control_test(test_silent_clients),
+		control_test(test_client_that_does_not_read),
+		control_test(test_clients_that_leave),
+		control_test(test_late_answer),
+		control_test(test_end),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
