@@ -15,7 +15,11 @@
 const struct command commands[] = {
 	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
 	{ "help", cmd_help, "Show how to use kvik or one of its commands" },
+	{ "list", cmd_list, "List the virtual machines that run" },
+	{ "pause", cmd_pause, "Make virtual machines stand still" },
+	{ "resume", cmd_resume, "Let paused virtual machines go on" },
 	{ "run", cmd_run, "Boot a kernel in a new virtual machine" },
+	{ "stop", cmd_stop, "End virtual machines" },
 	{ "version", cmd_version, "Show the version and what this kvik was built with" },
 	{ NULL },
 };

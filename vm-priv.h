@@ -10,6 +10,7 @@
 #include "bus.h"
 #include "device.h"
 #include "image.h"
+#include "instance.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
@@ -18,6 +19,8 @@
 #include "vm-config.h"
 #include "vm.h"
 
+struct control;
+struct control_call;
 struct term;
 
 // Why the main loop was left.
@@ -28,6 +31,8 @@ enum vm_outcome {
 	VM_KILLED, // by a signal
 	VM_DIED,   // see vm->why_died
 };
+
+enum vm_state { VM_STATE_RUNNING, VM_STATE_PAUSED, VM_STATE_COUNT };
 
 struct vm {
 	const struct vm_config *config;
@@ -46,6 +51,11 @@ struct vm {
 	struct machine machine;
 	unsigned virtio_count;
 
+	bool has_instance;
+	struct instance instance;
+	struct control *control; // NULL: none
+	struct control_call *waiting;
+
 	struct loop_fd signals; // a signalfd
 	sigset_t old_mask;
 
@@ -55,9 +65,13 @@ struct vm {
 	struct loop_post requested;
 
 	// Main thread.
+	uint64_t start_ns; // CLOCK_MONOTONIC
+	enum vm_state state;
+	enum vm_state wanted_state; // taken up between two rounds of the loop
 	enum vm_outcome outcome;
-	int status;           // of vm_run(), once the outcome is final
-	const char *why_died; // static text
+	int status;             // of vm_run(), once the outcome is final
+	const char *why_died;   // static text
+	const char *stopped_by; // as why_died; NULL: a signal
 	bool console_closed;
 	struct log_ratelimit reboots;
 };
@@ -72,10 +86,23 @@ void vm_vcpu_exited(void *opaque, struct vcpu *vcpu, enum vcpu_exit exit);
 void vm_request(void *opaque, enum vcpu_exit what); // any thread
 void vm_handle_requests(struct loop_post *post);
 void vm_user_quit(void *opaque);
+// Ends the VM from outside, as SIGTERM does. Main loop.
+void vm_stop(struct vm *vm, const char *who);
 
 // vm-run.c: the signals that end the VM, on vm->signals. Before any thread is
 // made, since threads inherit the mask.
 int vm_catch_signals(struct vm *vm) MUST_CHECK;
 void vm_release_signals(struct vm *vm);
+
+// vm-control.c: the VM's name and its control socket. The server runs from
+// vm_start_control() to vm_stop_control().
+int vm_claim_name(struct vm *vm) MUST_CHECK;
+void vm_release_name(struct vm *vm);
+int vm_start_control(struct vm *vm) MUST_CHECK;
+void vm_stop_control(struct vm *vm);
+// Tell who asked, and who listens. vm->state is the new one; @reason may be NULL.
+void vm_control_state_changed(struct vm *vm);
+void vm_control_event(struct vm *vm, const char *event, const char *reason);
+void vm_control_stopped(struct vm *vm, const char *reason);
 
 #endif

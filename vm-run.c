@@ -96,6 +96,14 @@ void vm_user_quit(void *opaque)
 	leave_loop(vm, VM_OFF, VM_STATUS_OK);
 }
 
+void vm_stop(struct vm *vm, const char *who)
+{
+	break_line(vm);
+	if (vm->outcome < VM_OFF)
+		vm->stopped_by = who;
+	leave_loop(vm, VM_KILLED, 128 + SIGTERM);
+}
+
 // -- signals --
 
 static void signal_ready(struct loop_fd *self, uint32_t events)
@@ -157,6 +165,7 @@ static void reboot(struct vm *vm)
 {
 	if (log_ratelimit_ok(&vm->reboots))
 		info("the guest reboots");
+	vm_control_event(vm, "reset", NULL);
 	vm->outcome = VM_RUNNING;
 	atomic_store(&vm->requests, 0);
 	device_list_reset(&vm->devices);
@@ -166,26 +175,52 @@ static void reboot(struct vm *vm)
 		guest_died(vm, "it could not be loaded again");
 }
 
+static void report_killer(const struct vm *vm)
+{
+	int signal = vm->status - 128;
+
+	if (vm->stopped_by)
+		info("ended by %s", vm->stopped_by);
+	else
+		info("ended by signal %d (%s)", signal, strsignal(signal));
+}
+
 static void pause_vcpus(struct vm *vm)
 {
 	// Somebody waits: free the terminal at once, and let a second signal end the
 	// process even where a disk that hangs holds up a vCPU.
 	if (vm->outcome == VM_KILLED) {
 		close_console(vm, FLUSH_HURRIED_MS);
-		info("ended by signal %d (%s)", vm->status - 128, strsignal(vm->status - 128));
+		report_killer(vm);
 		pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
 	}
 	vcpu_set_pause(&vm->vcpus);
+}
+
+// The loops of devices stand still with the vCPUs: while a VM is paused nothing moves in it.
+static void enter_state(struct vm *vm, enum vm_state state)
+{
+	if (vm->state == state)
+		return;
+	device_list_hold(&vm->devices, state == VM_STATE_PAUSED);
+	vm->state = state;
+	vm_control_state_changed(vm);
 }
 
 // Returns when the VM is over; the vCPUs stand still.
 static void run_until_end(struct vm *vm)
 {
 	while (vm->outcome < VM_OFF) {
-		vcpu_set_resume(&vm->vcpus);
-		while (vm->outcome == VM_RUNNING)
+		enter_state(vm, vm->wanted_state);
+		if (vm->state == VM_STATE_RUNNING)
+			vcpu_set_resume(&vm->vcpus);
+		while (vm->outcome == VM_RUNNING && vm->wanted_state == vm->state)
 			loop_run(&vm->loop);
 		pause_vcpus(vm);
+		if (vm->outcome != VM_RUNNING) {
+			device_list_hold(&vm->devices, false);
+			vm->wanted_state = vm->state = VM_STATE_RUNNING;
+		}
 		if (vm->outcome == VM_REBOOT)
 			reboot(vm);
 	}
@@ -262,15 +297,25 @@ static void report_death(struct vm *vm)
 		show_lines("the last lines of its console:", last_lines(text, REPORT_LINES));
 }
 
+static const char *outcome_name(const struct vm *vm)
+{
+	if (vm->outcome == VM_DIED)
+		return vm->why_died;
+	return vm->outcome == VM_KILLED ? "killed" : "powered off";
+}
+
 int vm_run(struct vm *vm)
 {
 	if (term_start(vm->term))
 		return VM_STATUS_USAGE;
 	log_set_prefix(vm->config->name);
 	greet(vm);
+	vm->start_ns = clock_monotonic_ns();
+	vm_control_event(vm, "started", NULL);
 	run_until_end(vm);
 	close_console(vm, FLUSH_MS);
 	if (vm->outcome == VM_DIED)
 		report_death(vm);
+	vm_control_stopped(vm, outcome_name(vm));
 	return vm->status;
 }

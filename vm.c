@@ -48,6 +48,7 @@ const struct vm_parts vm_build_parts = {
 	.accels = accels,
 	.console_in_fd = STDIN_FILENO,
 	.console_out_fd = STDOUT_FILENO,
+	.has_control = true,
 };
 
 const char *accel_kind_name(enum accel_kind kind)
@@ -533,6 +534,7 @@ static const struct vm_step {
 	{ choose_machine, NULL },
 	{ choose_accel, drop_probed },
 	{ vm_catch_signals, vm_release_signals },
+	{ vm_claim_name, vm_release_name },
 	{ make_loop, free_loop },
 	{ make_term, free_term },
 	{ make_buses, free_buses },
@@ -549,6 +551,7 @@ static const struct vm_step {
 	{ add_nets, NULL },
 	{ vm_load_guest, NULL },
 	{ dump_device_tree, NULL },
+	{ vm_start_control, vm_stop_control },
 	{ start_vcpus, stop_vcpus },
 };
 // clang-format on

@@ -59,6 +59,13 @@ void device_list_reset(struct device_list *list)
 		dev->ops->reset(dev);
 }
 
+void device_list_hold(struct device_list *list, bool hold)
+{
+	for (struct device *dev = list->oldest; dev; dev = dev->next_newer)
+		if (dev->ops->hold)
+			dev->ops->hold(dev, hold);
+}
+
 void device_list_describe(struct device_list *list, struct fdt_writer *fdt)
 {
 	for (struct device *dev = list->oldest; dev; dev = dev->next_newer)

@@ -41,6 +41,7 @@ int loop_init(struct loop *loop)
 
 	*loop = (struct loop){ .wake_fd = -1, .wake.ready = woken };
 	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->hold_changed, NULL);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
 		ret = fail(errno, "create an epoll descriptor");
@@ -65,6 +66,7 @@ void loop_exit(struct loop *loop)
 		close(loop->wake_fd);
 	if (loop->epoll_fd >= 0)
 		close(loop->epoll_fd);
+	pthread_cond_destroy(&loop->hold_changed);
 	pthread_mutex_destroy(&loop->lock);
 }
 
@@ -140,6 +142,35 @@ static unsigned count_posts(const struct loop *loop)
 	return count;
 }
 
+// loop->lock is held, and given up while waiting.
+static void stand_still(struct loop *loop)
+{
+	loop->standing = loop->held;
+	if (loop->held)
+		pthread_cond_broadcast(&loop->hold_changed);
+	while (loop->held)
+		pthread_cond_wait(&loop->hold_changed, &loop->lock);
+	loop->standing = false;
+}
+
+void loop_hold(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->held = true;
+	loop_wake(loop);
+	while (!loop->standing)
+		pthread_cond_wait(&loop->hold_changed, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_release(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->held = false;
+	pthread_cond_broadcast(&loop->hold_changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 // Makes the calls that wait now, but none that they post in turn: those must not
 // keep the loop from its descriptors. Returns whether loop_stop() came before.
 static bool serve_posts(struct loop *loop)
@@ -157,6 +188,7 @@ static bool serve_posts(struct loop *loop)
 		post->call(post);
 		pthread_mutex_lock(&loop->lock);
 	}
+	stand_still(loop);
 	pthread_mutex_unlock(&loop->lock);
 	return stopping;
 }

@@ -8,6 +8,7 @@
 #define KVIK_DEVICE_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "irq.h"
@@ -47,6 +48,8 @@ struct device_ops {
 	// Its registers are on @bus now; NULL if it need not know. Returns 0 or -errno
 	// after a message.
 	int (*plugged)(struct device *dev, struct bus *bus);
+	// Makes its threads stand still (@hold) or go on; NULL if it has none. Vcpus stopped.
+	void (*hold)(struct device *dev, bool hold);
 	// Adds the device's node to the device tree; NULL if it has none.
 	void (*describe)(struct device *dev, struct fdt_writer *fdt);
 	// Adds the device to ACPI's DSDT; NULL if it is not to be found there.
@@ -82,6 +85,8 @@ struct device_list {
 // registers on @bus. Returns 0, or -EEXIST when the region overlaps another.
 int device_list_add(struct device_list *list, struct bus *bus, struct device *dev) MUST_CHECK;
 void device_list_reset(struct device_list *list);
+// While devices are held they must not be reset or freed.
+void device_list_hold(struct device_list *list, bool hold);
 void device_list_describe(struct device_list *list, struct fdt_writer *fdt);
 void device_list_describe_acpi(struct device_list *list, struct aml_writer *aml);
 void device_list_free(struct device_list *list);

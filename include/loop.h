@@ -49,6 +49,9 @@ struct loop {
 	pthread_mutex_t lock; // guards the fields below
 	struct loop_post *posts_head;
 	struct loop_post *posts_tail;
+	pthread_cond_t hold_changed;
+	bool held;
+	bool standing;
 	bool stopping;
 	bool has_thread;
 	pthread_t thread;
@@ -91,6 +94,12 @@ void loop_call(struct loop *loop, void (*call)(void *arg), void *arg);
 // also without a reason: check what you wait for and call it again. Loop thread.
 void loop_wait_posts(struct loop *loop);
 void loop_wake(struct loop *loop); // any thread
+
+// Makes a loop with a thread of its own stand still between two callbacks, until
+// loop_release(): descriptors, timers and posts wait, so nobody may wait for a post of
+// his meanwhile. Holding or releasing twice does no harm. Main thread.
+void loop_hold(struct loop *loop);
+void loop_release(struct loop *loop);
 
 uint64_t clock_monotonic_ns(void);
 

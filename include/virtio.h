@@ -158,6 +158,10 @@ static inline struct loop *virtio_queue_loop(const struct virtio_device *vdev, u
 	return vdev->queue_loop[queue]->loop;
 }
 
+// Makes the device's threads stand still, or go on; no reset and no exit in between.
+// Main thread, vCPUs stopped.
+void virtio_hold(struct virtio_device *vdev, bool hold);
+
 // -- register side, used by transports --
 uint64_t virtio_features(const struct virtio_device *vdev);
 void virtio_set_driver_features(struct virtio_device *vdev, uint64_t features);

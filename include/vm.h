@@ -3,6 +3,8 @@
 #ifndef KVIK_VM_H
 #define KVIK_VM_H
 
+#include <stdbool.h>
+
 #include "util.h"
 
 struct accel_ops;
@@ -25,6 +27,8 @@ struct vm_parts {
 
 	int console_in_fd;  // -1: no input
 	int console_out_fd; // -1: output is dropped
+
+	bool has_control; // claims the config's name and serves its control socket
 };
 
 // The machines and accelerators of this build, and stdin and stdout.

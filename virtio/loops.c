@@ -224,6 +224,16 @@ void virtio_loops_stop(struct virtio_device *vdev)
 	stop_loops(vdev, vdev->loop_count);
 }
 
+void virtio_hold(struct virtio_device *vdev, bool hold)
+{
+	for (unsigned i = 0; vdev->has_own_loops && i < vdev->loop_count; i++) {
+		if (hold)
+			loop_hold(vdev->loops[i].loop);
+		else
+			loop_release(vdev->loops[i].loop);
+	}
+}
+
 // -- notifications --
 
 void virtio_notify(struct virtio_device *vdev, unsigned queue)

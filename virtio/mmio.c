@@ -303,6 +303,11 @@ static int mmio_plugged(struct device *dev, struct bus *bus)
 	return 0;
 }
 
+static void mmio_hold(struct device *dev, bool hold)
+{
+	virtio_hold(container_of(dev, struct virtio_mmio, dev)->vdev, hold);
+}
+
 static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
 {
 	fdt_node(fdt, "virtio_mmio@%llx", (unsigned long long)dev->region.base);
@@ -331,6 +336,7 @@ static void mmio_free(struct device *dev)
 static const struct device_ops mmio_device_ops = {
 	.reset = mmio_reset,
 	.plugged = mmio_plugged,
+	.hold = mmio_hold,
 	.describe = mmio_describe,
 	.describe_acpi = mmio_describe_acpi,
 	.free = mmio_free,

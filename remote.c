@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the commands for running VMs share: finding them and asking them in turn.
+
+#include "remote.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "instance.h"
+#include "log.h"
+#include "vm.h"
+
+void remote_print_json(const struct control_client *client, json_t *object)
+{
+	json_t *line = json_pack("{s:s}", "name", client->vm_name);
+
+	json_object_update(line, object);
+	json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	json_decref(line);
+	json_decref(object);
+}
+
+int remote_ask_state(struct remote *remote, struct control_client *client, const char *command,
+		     int timeout_ms)
+{
+	json_t *result;
+	int err = control_ask(client, command, NULL, timeout_ms, &result);
+
+	if (err)
+		return err;
+	if (remote->json) {
+		remote_print_json(client, result);
+		return 0;
+	}
+	printf("%s: %s\n", client->vm_name, json_string_value(json_object_get(result, "state")));
+	json_decref(result);
+	return 0;
+}
+
+static int no_such_vm(const char *name)
+{
+	struct instance_names running;
+	const char *nearest = NULL;
+	int err = -ENOENT;
+
+	if (instance_list(&running))
+		return err;
+	if (running.count)
+		nearest = nearest_name(name, (const char *const *)running.names, running.count);
+	if (nearest)
+		fail_msg(ENOENT, "no VM called '%s' runs; did you mean '%s'?", name, nearest);
+	else
+		fail_msg(ENOENT, "no VM called '%s' runs; 'kvik list' shows those that do", name);
+	instance_list_free(&running);
+	return err;
+}
+
+// A VM of --all that ends at this moment is none of our business.
+static int serve(struct remote *remote, const char *name,
+		 int (*act)(struct remote *remote, struct control_client *client))
+{
+	struct control_client client;
+	int err = control_connect(&client, name);
+
+	if (err == -ENOENT)
+		return remote->all ? 0 : no_such_vm(name);
+	if (err)
+		return err;
+	remote->served++;
+	err = act(remote, &client);
+	control_disconnect(&client);
+	return err;
+}
+
+static int serve_names(struct remote *remote, char *const *names, unsigned count,
+		       int (*act)(struct remote *remote, struct control_client *client))
+{
+	int status = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (serve(remote, names[i], act))
+			status = REMOTE_STATUS_FAILED;
+	return status;
+}
+
+static int serve_all(struct remote *remote,
+		     int (*act)(struct remote *remote, struct control_client *client))
+{
+	struct instance_names running;
+	int status;
+
+	if (instance_list(&running))
+		return REMOTE_STATUS_FAILED;
+	status = serve_names(remote, running.names, running.count, act);
+	instance_list_free(&running);
+	if (!remote->served && !remote->json)
+		info("no VM runs");
+	return status;
+}
+
+static int usage_error(const struct command_usage *usage)
+{
+	err("which VM? name one, as in '%s NAME', or all with --all", usage->name);
+	return VM_STATUS_USAGE;
+}
+
+int remote_run(struct remote *remote, const struct command_usage *usage, int argc, char **argv,
+	       int (*act)(struct remote *remote, struct control_client *client))
+{
+	char **operands;
+	int count;
+	int ret = options_parse(usage, argc, argv, &operands, &count);
+
+	if (ret)
+		return ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
+	if (!remote->name + !count + !remote->all != 2)
+		return usage_error(usage);
+	if (remote->all)
+		return serve_all(remote, act);
+	if (remote->name)
+		return serve_names(remote, (char *const *)&remote->name, 1, act);
+	return serve_names(remote, operands, (unsigned)count, act);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the commands for running VMs share: which VMs, and what became of them.
+#ifndef KVIK_REMOTE_H
+#define KVIK_REMOTE_H
+
+#include <stdbool.h>
+
+#include "control-client.h"
+#include "options.h"
+
+// Exit statuses of these commands, besides 0 and VM_STATUS_USAGE.
+#define REMOTE_STATUS_FAILED 1 // for at least one of the VMs
+
+#define REMOTE_TIMEOUT_MS 10000
+
+struct remote {
+	const char *name; // -n
+	bool all;         // -a
+	bool json;        // --json
+	unsigned served;
+};
+
+// The options that each of these commands begins with.
+#define REMOTE_OPTIONS(remote)                                                           \
+	{ OPTION_STRING,  'n', "name", "NAME", "The VM, as an argument would name it",   \
+	  &(remote)->name },                                                             \
+		{ OPTION_FLAG, 'a', "all", NULL, "Every VM that runs", &(remote)->all }, \
+	{                                                                                \
+		OPTION_FLAG, 0, "json", NULL, "Print a JSON object a line for each VM",  \
+			&(remote)->json                                                  \
+	}
+
+// Parses the command line, then calls @act for each VM that it names; @act returns 0 or
+// -errno after a message. Returns the exit status.
+int remote_run(struct remote *remote, const struct command_usage *usage, int argc, char **argv,
+	       int (*act)(struct remote *remote, struct control_client *client));
+
+// For an @act that asks one thing: prints the VM's name and state, or the answer.
+int remote_ask_state(struct remote *remote, struct control_client *client, const char *command,
+		     int timeout_ms);
+// Prints one line of JSON, with the VM's name in front. @object is taken over.
+void remote_print_json(const struct control_client *client, json_t *object);
+
+#endif
