@@ -226,9 +226,7 @@ static void free_call(struct control_call *call)
 		link = &(*link)->next;
 	*link = call->next;
 	pthread_mutex_unlock(&control->lock);
-	json_decref(call->id);
-	json_decref(call->arguments);
-	free(call->command);
+	json_decref(call->request);
 	free(call);
 }
 
@@ -240,61 +238,71 @@ static void hand_over(struct loop_post *post)
 	host->handle(host->opaque, call);
 }
 
-static bool start_call(struct client *client, json_t *id, const char *command, json_t *arguments)
+// Takes @request over, for the main thread: jansson's objects are not to be shared.
+static bool start_call(struct client *client, json_t *request)
 {
 	struct control_call *call = calloc(1, sizeof(*call));
 
-	if (call)
-		call->command = strdup(command);
-	if (!call || !call->command) {
-		free(call);
-		return send_error(client, id, "no-memory", "the VM's host has no memory left");
+	if (!call) {
+		json_decref(request);
+		return send_error(client, NULL, "no-memory", "the VM's host has no memory left");
 	}
+	if (!json_object_get(request, "arguments"))
+		json_object_set_new(request, "arguments", json_object());
 	call->post.call = hand_over;
 	call->control = client->control;
 	call->client = client->id;
-	call->id = json_incref(id);
-	call->arguments = arguments ? json_incref(arguments) : json_object();
+	call->request = request;
+	call->command = json_string_value(json_object_get(request, "command"));
+	call->arguments = json_object_get(request, "arguments");
 	client->calls++;
 	add_call(client->control, call);
 	loop_post(client->control->host.main_loop, &call->post);
 	return true;
 }
 
-static bool subscribe(struct client *client, json_t *id)
+static bool subscribe(struct client *client, json_t *request)
 {
 	client->subscribed = true;
-	return send_json(client, json_pack("{s:O?, s:{}}", "id", id, "result"));
+	return send_json(client,
+			 json_pack("{s:O?, s:{}}", "id", json_object_get(request, "id"), "result"));
 }
 
-static bool handle_request(struct client *client, json_t *request)
+// What is wrong with @request, or NULL.
+static const char *check_request(const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
 	json_t *arguments = json_object_get(request, "arguments");
-	const char *command = json_string_value(json_object_get(request, "command"));
 
-	if (!json_is_object(request) || !command)
-		return send_error(client, id, "bad-request",
-				  "a request is an object with a \"command\" that is a string");
+	if (!json_is_string(json_object_get(request, "command")))
+		return "a request is an object with a \"command\" that is a string";
 	if (arguments && !json_is_object(arguments))
-		return send_error(client, id, "bad-request", "\"arguments\" is not an object");
+		return "\"arguments\" is not an object";
 	if (json_is_object(id) || json_is_array(id))
-		return send_error(client, NULL, "bad-request", "\"id\" is not a number or string");
-	if (strcmp(command, "subscribe") == 0)
-		return subscribe(client, id);
-	return start_call(client, id, command, arguments);
+		return "\"id\" is not a number or a string";
+	return NULL;
 }
 
+static bool is_subscription(const json_t *request)
+{
+	return strcmp(json_string_value(json_object_get(request, "command")), "subscribe") == 0;
+}
+
+// Returns false when the client is gone.
 static bool handle_line(struct client *client, const char *line, size_t len)
 {
 	json_error_t error;
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	const char *problem = request ? check_request(request) : error.text;
 	bool alive;
 
 	move_to_front(client);
-	if (!request)
-		return send_error(client, NULL, "bad-request", error.text);
-	alive = handle_request(client, request);
+	if (!problem && !is_subscription(request))
+		return start_call(client, request);
+	if (problem)
+		alive = send_error(client, json_object_get(request, "id"), "bad-request", problem);
+	else
+		alive = subscribe(client, request);
 	json_decref(request);
 	return alive;
 }
@@ -499,7 +507,7 @@ static void post_message(struct control *control, uint64_t client, json_t *conte
 void control_reply(struct control_call *call, json_t *result)
 {
 	post_message(call->control, call->client,
-		     json_pack("{s:O?, s:o}", "id", call->id, "result",
+		     json_pack("{s:O?, s:o}", "id", json_object_get(call->request, "id"), "result",
 			       result ? result : json_object()));
 	free_call(call);
 }
@@ -513,7 +521,7 @@ void control_fail(struct control_call *call, const char *code, const char *fmt, 
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
 	post_message(call->control, call->client,
-		     json_pack("{s:O?, s:o}", "id", call->id, "error",
+		     json_pack("{s:O?, s:o}", "id", json_object_get(call->request, "id"), "error",
 			       error_object(code, message)));
 	free_call(call);
 }

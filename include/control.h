@@ -24,10 +24,10 @@ struct control_call {
 	struct loop_post post; // the server's own, as what follows
 	struct control *control;
 	uint64_t client;
-	json_t *id;
+	json_t *request;
 	struct control_call *next;
 	// For the handler.
-	char *command;
+	const char *command;
 	json_t *arguments; // an object, perhaps an empty one
 	struct control_call *next_waiting;
 };
