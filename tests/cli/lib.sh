@@ -13,6 +13,7 @@ if [ ! -x "$kvik" ]; then
 fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+export KVIK_RUNTIME_DIR=$work/run # names of VMs: nobody else's
 
 tests_run=0
 tests_failed=0

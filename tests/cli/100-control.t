@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Running VMs: list, pause, resume, stop.
+. "$(dirname "$0")/lib.sh"
+. "$here/guest.sh"
+
+guest_sleep "$work/sleep"
+guest_chatter "$work/chatter"
+pids=()
+
+# start NAME GUEST: a VM that has begun to run.
+start() {
+	rm -f "$work/$1.out"
+	"$kvik" run -n none --name "$1" -m 16M -c 1 "$work/$2" </dev/null >"$work/$1.out" 2>"$work/$1.err" &
+	pids+=($!)
+	wait_for 10 [ -s "$work/$1.out" ] || echo "# $1 does not start"
+}
+
+sockets() { find "$KVIK_RUNTIME_DIR" -type s | wc -l; }
+
+run list
+is "nothing to list" "$status:$err:$(wc -l <"$work/out")" "0::1"
+run list -q --json
+is "not even a heading" "$status:$out" "0:"
+run stop nobody
+is "nobody to stop" "$status:$err" "1:kvik stop: no VM called 'nobody' runs; 'kvik list' shows those that do"
+run stop --all
+is "none at all" "$status:$err" "0:kvik stop: no VM runs"
+refused "which one?" "which VM\?" pause
+refused "one or all" "which VM\?" pause one --all
+
+start one sleep
+start two chatter
+run list
+like "list: a VM" "$out" $'\n'"one +${pids[0]} +running +riscv64 +soft +1 +16M +[0-9]+s +$work/sleep"
+is "list: both" "$(wc -l <<<"$out")" 3
+run list -q
+is "list: names" "$out" $'one\ntwo'
+run list --json
+like "list: JSON" "$out" "\"name\":\"two\",\"pid\":${pids[1]},\"state\":\"running\".*\"memory_bytes\":16777216"
+run run -n none --name one "$work/sleep"
+is "a name is given once" "$status:$err" \
+	"125:kvik run: --name one: a VM of that name runs already (process ${pids[0]}); stop it or choose another name"
+run stop on
+like "the nearest name" "$err" "no VM called 'on' runs; did you mean 'one'\?"
+
+run pause two
+is "pause" "$status:$out" "0:two: paused"
+sleep 0.2 # what was under way to the file
+before=$(stat -c %s "$work/two.out")
+sleep 0.3
+is "a paused guest does nothing" "$(stat -c %s "$work/two.out")" "$before"
+run list
+like "it is shown as paused" "$out" $'\n''two +[0-9]+ +paused'
+run pause -n two --json
+is "pause again" "$status:$out" '0:{"name":"two","state":"paused"}'
+run resume two
+is "resume" "$status:$out" "0:two: running"
+grown() { [ "$(stat -c %s "$work/two.out")" -gt "$before" ]; }
+if wait_for 5 grown; then pass "it goes on"; else not_ok "it goes on"; fi
+
+run pause --all
+is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
+run stop one nobody
+is "one of two names" "$status:$out" "1:one: stopped"
+wait "${pids[0]}"
+is "a stopped VM's status" "$?" 143
+is "it says by whom" "$(<"$work/one.err")" "one: ended by kvik stop"
+start one sleep
+run stop --all --json
+is "stop all, a paused one too" "$status:$out" \
+	$'0:{"name":"one","state":"stopped"}\n{"name":"two","state":"stopped"}'
+wait
+is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
+
+# What a killed VM leaves.
+start one sleep
+kill -9 "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+is "a killed VM leaves its socket" "$(sockets)" 1
+run list -q
+is "but is not listed" "$status:$out:$(sockets)" "0::0"
+start one sleep
+kill -9 "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+start one sleep
+run list -q
+is "its name can be taken" "$out" "one"
+kill "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+is "SIGTERM leaves nothing" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
+
+# A VM runs also where it can have no socket.
+guest_poweroff "$work/poweroff"
+KVIK_RUNTIME_DIR=/proc/none run run -n none "$work/poweroff"
+is "without a directory for sockets" "$status:$out" "0:hello"
+like "it warns" "$err" "cannot reach this VM"
+
+finish
