@@ -63,7 +63,7 @@ static bool continue_transmit(struct virtio_console *console)
 		if (taken < piece.iov_len)
 			return false;
 	}
-	virtqueue_push(&console->vdev.queues[TRANSMIT_QUEUE], chain->head, 0);
+	virtqueue_fill(&console->vdev.queues[TRANSMIT_QUEUE], chain->head, 0);
 	console->transmitting = false;
 	return true;
 }
@@ -149,7 +149,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
 		size_t n = iov_from_buf(chain.in, chain.in_count, 0, data + taken, len - taken);
 
 		virtqueue_mark_written(vq, chain.in, chain.in_gpa, chain.in_count, n);
-		virtqueue_push(vq, chain.head, n);
+		virtqueue_fill(vq, chain.head, n);
 		taken += n;
 	}
 	virtio_signal(vdev, vq);
@@ -160,10 +160,13 @@ static void console_notify(struct virtio_device *vdev, unsigned queue)
 {
 	struct virtio_console *console = to_console(vdev);
 
-	if (queue == TRANSMIT_QUEUE)
+	if (queue == TRANSMIT_QUEUE) {
 		transmit(console);
-	else
-		term_input_ready(console->term);
+		return;
+	}
+	// Not again before input finds no buffer.
+	virtqueue_disable_notify(&vdev->queues[queue]);
+	term_input_ready(console->term);
 }
 
 static int console_activate(struct virtio_device *vdev)

@@ -52,7 +52,7 @@ static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqu
 			break;
 	}
 	virtqueue_mark_written(vq, chain->in, chain->in_gpa, chain->in_count, done);
-	virtqueue_push(vq, chain->head, done);
+	virtqueue_fill(vq, chain->head, done);
 	return true;
 }
 

@@ -108,6 +108,16 @@ static int setup_event_idx(void **state)
 	return 0;
 }
 
+static int setup_packed(void **state)
+{
+	static struct fixture f;
+
+	set_up(&f, true,
+	       F_SIZE | VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC);
+	*state = &f;
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	guest_exit(&((struct fixture *)*state)->guest);
@@ -346,6 +356,22 @@ static void test_input_asks_for_buffers(void **state)
 	assert_int_equal(f->q[RX].used->flags, 0);
 }
 
+// A driver that fills up its buffers is not to say so each time.
+static void test_buffers_only_when_there_is_input(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(f->q[RX].device_event->flags, PACKED_EVENT_DISABLE);
+	greet(f);
+	assert_int_equal(type(f, "a"), 0);
+	assert_int_equal(f->q[RX].device_event->flags, PACKED_EVENT_DESC);
+	offer_input(f, 0, 2);
+	guest_kick(&f->q[RX]);
+	guest_sync(&f->guest);
+	assert_int_equal(f->q[RX].device_event->flags, PACKED_EVENT_DISABLE);
+	assert_int_equal(type(f, "a"), 1);
+}
+
 static void test_input_before_driver_ok(void **state)
 {
 	struct fixture *f = *state;
@@ -477,20 +503,24 @@ static void test_output_with_nothing_to_write(void **state)
 }
 
 #define CONSOLE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BOTH_WAYS(f) CONSOLE_TEST(f), cmocka_unit_test_setup_teardown(f, setup_event_idx, teardown)
+#define PACKED_TEST(f) cmocka_unit_test_setup_teardown(f, setup_packed, teardown)
+#define EACH_WAY(f)                      \
+	CONSOLE_TEST(f), PACKED_TEST(f), \
+		cmocka_unit_test_setup_teardown(f, setup_event_idx, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONSOLE_TEST(test_size),
 		cmocka_unit_test(test_no_size),
-		BOTH_WAYS(test_output),
-		CONSOLE_TEST(test_backpressure),
-		BOTH_WAYS(test_reader_stopped),
-		CONSOLE_TEST(test_input),
-		BOTH_WAYS(test_input_in_part),
+		EACH_WAY(test_output),
+		EACH_WAY(test_backpressure),
+		EACH_WAY(test_reader_stopped),
+		EACH_WAY(test_input),
+		EACH_WAY(test_input_in_part),
 		cmocka_unit_test_setup_teardown(test_input_asks_for_buffers, setup_event_idx,
 						teardown),
+		PACKED_TEST(test_buffers_only_when_there_is_input),
 		CONSOLE_TEST(test_input_before_driver_ok),
 		CONSOLE_TEST(test_input_waits_for_the_driver),
 		CONSOLE_TEST(test_silent_driver_gets_input_later),
