@@ -10,6 +10,7 @@
 #include "builtin.h"
 #include "log.h"
 #include "options.h"
+#include "run-disk.h"
 #include "run-net.h"
 #include "vm-config.h"
 #include "vm.h"
@@ -180,69 +181,6 @@ static int parse_loglevel(void *value, const char *argument)
 	return 0;
 }
 
-static bool is_word(const char *text, size_t length, const char *word)
-{
-	return length == strlen(word) && !memcmp(text, word, length);
-}
-
-// Takes one option off the end of "PATH,option,option"; *length is the length of
-// what is left. Returns 0 when there is none.
-static int take_disk_option(struct disk_config *disk, const char *argument, size_t *length)
-{
-	const char *comma = memrchr(argument, ',', *length), *option;
-	size_t option_length;
-
-	if (!comma)
-		return 0;
-	option = comma + 1;
-	option_length = *length - (size_t)(option - argument);
-	if (is_word(option, option_length, "ro"))
-		disk->read_only = true;
-	else if (is_word(option, option_length, "direct"))
-		disk->direct = true;
-	else if (is_word(option, option_length, "snapshot"))
-		disk->snapshot = true;
-	else if (is_word(option, option_length, "format=raw"))
-		disk->format = DISK_FORMAT_RAW;
-	else if (is_word(option, option_length, "format=qcow2"))
-		disk->format = DISK_FORMAT_QCOW2;
-	else if (is_word(option, option_length, "backing=allow"))
-		disk->backing = true;
-	else
-		return fail_msg(EINVAL,
-				"--disk %s: '%.*s' is not an option of a disk; use ro, direct, "
-				"snapshot, format=raw, format=qcow2 or backing=allow (a path "
-				"cannot contain a comma)",
-				argument, (int)option_length, option);
-	*length = (size_t)(comma - argument);
-	return 1;
-}
-
-static int parse_disk(void *value, const char *argument)
-{
-	struct vm_config *config = value;
-	struct disk_config disk = { 0 }, *disks;
-	size_t length = strlen(argument);
-	int ret;
-
-	do {
-		ret = take_disk_option(&disk, argument, &length);
-	} while (ret > 0);
-	if (ret < 0)
-		return ret;
-	if (!length)
-		return bad_value("--disk", argument, "has no path; give PATH[,OPTION]...");
-	disks = reallocarray(config->disks, config->disk_count + 1, sizeof(*disks));
-	if (!disks)
-		return fail(ENOMEM, "--disk %s", argument);
-	config->disks = disks;
-	disk.path = strndup(argument, length);
-	if (!disk.path)
-		return fail(ENOMEM, "--disk %s", argument);
-	disks[config->disk_count++] = disk;
-	return 0;
-}
-
 static int add_name(void *value, const char *argument)
 {
 	struct name_list *list = value;
@@ -410,7 +348,7 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 
 		{ .kind = OPTION_GROUP, .help = "Devices" },
 		{ OPTION_CALL, 'd', "disk", "PATH[,OPTION]...",
-		  "Add a disk image or block device; may be repeated", config, parse_disk },
+		  "Add a disk image or block device; may be repeated", config, disk_parse },
 		{ OPTION_CALL, 'n', "network", "KEY=VALUE,...",
 		  "Add a network, or 'none'; may be repeated", config, network_parse },
 		{ OPTION_CALL, 0, "console", "KIND",
@@ -446,9 +384,7 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 
 static void free_args(struct run_args *args)
 {
-	for (unsigned i = 0; i < args->config.disk_count; i++)
-		free((char *)args->config.disks[i].path);
-	free(args->config.disks);
+	disks_free(&args->config);
 	network_free(&args->config);
 	free(args->config.disabled_isa.names);
 	free(args->config.disabled_sbi.names);

@@ -8,8 +8,13 @@
 #define KVIK_DISK_PRIV_H
 
 #include "disk.h"
+#include "io-stats.h"
 #include "log.h"
+#include "loop.h"
+#include "rate-limit.h"
 #include "vm-config.h"
+
+#define DISK_QUEUES_MAX 8
 
 struct disk_ops {
 	const char *name; // "raw"
@@ -32,10 +37,21 @@ struct disk {
 	const struct disk_ops *ops;
 	const char *path; // the config's, for messages
 	struct disk_info info;
-	// False for a format's file: the disk on top of it tells of errors.
+	// False for a format's file: the rest of this is for the disk on top of it.
 	bool front;
 	// A format's file grows when it is written behind its end.
 	bool growable;
+	bool probed; // nobody said that it is raw, it only looked so
+	bool stop_on_read_error;
+	bool stop_on_write_error;
+	bool limited;
+	struct rate_limit limit;
+	unsigned attached; // bit n: there is a queue n
+	struct io_stats stats[DISK_QUEUES_MAX];
+};
+
+struct disk_list {
+	struct disk_request *head, *tail;
 };
 
 struct disk_queue {
@@ -44,12 +60,23 @@ struct disk_queue {
 	struct disk_events events;
 	bool unannounced; // done() was called since the last batch_done()
 	struct log_ratelimit error_limit;
+	unsigned index;         // among the disk's queues
+	struct io_stats *stats; // the disk's
+	struct rate_waiter waiter;
+	struct disk_list held;    // until the limits allow them
+	struct disk_list stopped; // failed, to be tried again by and by
+	struct loop_timer retry;
+	unsigned stopped_count; // of requests that failed and have not worked since
+	bool draining;
 };
 
-// The end of a request: calls its done(). Loop thread.
+// The end of a request: calls its done(), now or when it worked at last. Loop thread.
 void disk_complete(struct disk_queue *queue, struct disk_request *request, int error);
 // After a round of completions: calls batch_done() if there was one.
 void disk_announce(struct disk_queue *queue);
+
+// True when a raw disk starts like an image of another format, or cannot be read there.
+bool disk_has_magic(struct disk *disk);
 
 // -- raw disks as the files of other formats --
 

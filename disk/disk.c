@@ -1,110 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disks of every format: which one it is, the checks that all share, and the end of
-// their requests.
+// Disks of every format: which one it is, and what their users ask for.
 
 #include "disk.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "disk-priv.h"
 #include "qcow2-open.h"
-
-// -- requests --
-
-static int check_request(const struct disk *disk, const struct disk_request *request)
-{
-	uint64_t size_bytes = disk->growable ? INT64_MAX : disk->info.size_bytes;
-
-	if (request->op == DISK_FLUSH)
-		return 0;
-	if (request->op != DISK_READ && disk->info.read_only)
-		return -EROFS;
-	if (!request->len_bytes || request->offset_bytes > size_bytes ||
-	    request->len_bytes > size_bytes - request->offset_bytes)
-		return -EINVAL;
-	return 0;
-}
-
-static void finish(struct disk_queue *queue, struct disk_request *request, int error)
-{
-	queue->unannounced = true;
-	request->done(request, error);
-}
-
-void disk_submit(struct disk_queue *queue, struct disk_request *request)
-{
-	int error = check_request(queue->disk, request);
-
-	if (error)
-		finish(queue, request, error);
-	else
-		queue->disk->ops->submit(queue, request);
-}
-
-static void log_error(struct disk_queue *queue, const struct disk_request *request, int error)
-{
-	static const char *const names[] = { "read", "write", "flush", "discard", "write zeroes" };
-	const char *path = queue->disk->path;
-
-	static_assert(ARRAY_SIZE(names) == DISK_OP_COUNT, "a name for each operation");
-	if (error == -EOPNOTSUPP || !log_ratelimit_ok(&queue->error_limit))
-		return;
-	if (request->op == DISK_FLUSH)
-		warn("disk %s: flush: %s", path, strerror(-error));
-	else
-		warn("disk %s: %s of %llu bytes at %llu: %s", path, names[request->op],
-		     (unsigned long long)request->len_bytes,
-		     (unsigned long long)request->offset_bytes, strerror(-error));
-}
-
-void disk_complete(struct disk_queue *queue, struct disk_request *request, int error)
-{
-	if (error && queue->disk->front)
-		log_error(queue, request, error);
-	finish(queue, request, error);
-}
-
-void disk_announce(struct disk_queue *queue)
-{
-	bool any = queue->unannounced;
-
-	queue->unannounced = false;
-	if (any && queue->events.batch_done)
-		queue->events.batch_done(queue->events.opaque);
-}
-
-void disk_kick(struct disk_queue *queue)
-{
-	queue->disk->ops->kick(queue);
-}
-
-void disk_drain(struct disk_queue *queue)
-{
-	queue->disk->ops->drain(queue);
-}
-
-// -- queues --
-
-int disk_attach(struct disk *disk, struct loop *loop, struct disk_events events,
-		struct disk_queue **queue)
-{
-	int ret = disk->ops->attach(disk, loop, queue);
-
-	if (ret)
-		return ret;
-	(*queue)->disk = disk;
-	(*queue)->loop = loop;
-	(*queue)->events = events;
-	return 0;
-}
-
-void disk_detach(struct disk_queue *queue)
-{
-	disk_drain(queue);
-	queue->disk->ops->detach(queue);
-}
 
 // -- opening --
 
@@ -117,7 +21,17 @@ static const struct {
 	{ DISK_FORMAT_QCOW2, { 'Q', 'F', 'I', '\xfb' }, qcow2_open },
 };
 
-// The format's place in the table; the table's size stands for raw. Or -errno.
+// The format's place in the table; the table's size stands for raw.
+static unsigned format_of(const char *magic)
+{
+	unsigned i = 0;
+
+	while (i < ARRAY_SIZE(formats) && memcmp(magic, formats[i].magic, sizeof(formats[i].magic)))
+		i++;
+	return i;
+}
+
+// As format_of(), or -errno.
 static int detect(struct disk *file, const struct disk_config *config)
 {
 	char magic[sizeof(formats[0].magic)] = { 0 };
@@ -127,10 +41,14 @@ static int detect(struct disk *file, const struct disk_config *config)
 		ret = raw_read(file, magic, sizeof(magic), 0);
 	if (ret)
 		return fail(-ret, "disk %s: read", config->path);
-	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
-		if (!memcmp(magic, formats[i].magic, sizeof(magic)))
-			return (int)i;
-	return ARRAY_SIZE(formats);
+	return (int)format_of(magic);
+}
+
+bool disk_has_magic(struct disk *disk)
+{
+	char magic[sizeof(formats[0].magic)];
+
+	return raw_read(disk, magic, sizeof(magic), 0) || format_of(magic) < ARRAY_SIZE(formats);
 }
 
 static int find_format(struct disk *file, const struct disk_config *config)
@@ -158,17 +76,15 @@ static int open_snapshot(struct disk **disk, const struct disk_config *config)
 	if (ret)
 		disk_close(base);
 	else
-		(*disk)->front = true;
+		base->front = false;
 	return ret;
 }
 
-int disk_open(struct disk **disk, const struct disk_config *config)
+static int open_format(struct disk **disk, const struct disk_config *config)
 {
 	struct disk *file;
 	int i, ret;
 
-	if (config->snapshot && !config->read_only)
-		return open_snapshot(disk, config);
 	ret = raw_open(&file, config);
 	if (ret)
 		return ret;
@@ -183,7 +99,39 @@ int disk_open(struct disk **disk, const struct disk_config *config)
 	if (ret)
 		disk_close(file);
 	else
-		(*disk)->front = true;
+		file->probed = *disk == file && config->format == DISK_FORMAT_AUTO;
+	return ret;
+}
+
+// What the user wants of the disk, whatever its format.
+static int apply_config(struct disk *disk, const struct disk_config *config)
+{
+	struct disk_info *info = &disk->info;
+
+	info->queues = MAX(config->queues, 1u);
+	if (info->queues > info->queues_max)
+		return fail_msg(EINVAL, "disk %s: queues=%u: it can have at most %u", disk->path,
+				info->queues, info->queues_max);
+	if (config->serial)
+		snprintf(info->id, sizeof(info->id), "%s", config->serial);
+	disk->stop_on_read_error = config->stop_on_read_error;
+	disk->stop_on_write_error = config->stop_on_write_error;
+	disk->limited = config->rate.ops.per_s || config->rate.bytes.per_s;
+	rate_limit_init(&disk->limit, &config->rate);
+	disk->front = true;
+	return 0;
+}
+
+int disk_open(struct disk **disk, const struct disk_config *config)
+{
+	bool snapshot = config->snapshot && !config->read_only;
+	int ret = snapshot ? open_snapshot(disk, config) : open_format(disk, config);
+
+	if (ret)
+		return ret;
+	ret = apply_config(*disk, config);
+	if (ret)
+		(*disk)->ops->close(*disk);
 	return ret;
 }
 
@@ -192,7 +140,21 @@ const struct disk_info *disk_info(const struct disk *disk)
 	return &disk->info;
 }
 
+static void tell_stats(const struct disk *disk)
+{
+	struct io_totals totals = { 0 };
+	char name[300];
+
+	disk_stats(disk, &totals);
+	snprintf(name, sizeof(name), "disk %s", disk->path);
+	io_totals_debug(&totals, name);
+}
+
 void disk_close(struct disk *disk)
 {
+	if (disk->front) {
+		tell_stats(disk);
+		rate_limit_exit(&disk->limit);
+	}
 	disk->ops->close(disk);
 }

@@ -32,7 +32,6 @@
 #define WINDOW_MAX 16 // buffers of a follow-up transfer
 #define ZEROES_BYTES (64 * KIB)
 #define NOT_AT_ONCE 1 // not an errno
-#define QUEUES_MAX 8
 
 struct raw_op {
 	struct iocb iocb;
@@ -444,7 +443,7 @@ static const struct disk_ops raw_ops = {
 // no other queue must write it meanwhile.
 static unsigned queues_max(const struct disk_file *file)
 {
-	return file->direct && file->offset_align > SECTOR_BYTES ? 1 : QUEUES_MAX;
+	return file->direct && file->offset_align > SECTOR_BYTES ? 1 : DISK_QUEUES_MAX;
 }
 
 int raw_open(struct disk **disk, const struct disk_config *config)

@@ -16,6 +16,7 @@
 struct disk;
 struct disk_config;
 struct disk_queue;
+struct io_totals;
 struct loop;
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES, DISK_OP_COUNT };
@@ -31,8 +32,9 @@ struct disk_request {
 	// @error 0 or -errno. All bytes were transferred when it is 0. May submit.
 	void (*done)(struct disk_request *request, int error);
 	// The disk's own.
-	struct disk_queue *queue;
 	struct disk_request *next;
+	uint64_t start_ns;
+	bool stopped;
 };
 
 struct disk_info {
@@ -43,6 +45,7 @@ struct disk_info {
 	bool read_only;
 	bool can_discard;
 	unsigned queues_max; // how often it may be attached, at least 1
+	unsigned queues;     // how many its user asked for, at least 1
 	char id[20 + 1];     // made from the path: the same whenever that is opened
 };
 
@@ -73,6 +76,9 @@ void disk_drain(struct disk_queue *queue);
 // -EOPNOTSUPP. No kick is needed for what done() submits in a round of completions.
 void disk_submit(struct disk_queue *queue, struct disk_request *request);
 void disk_kick(struct disk_queue *queue);
+
+// Adds what the disk did so far. Any thread.
+void disk_stats(const struct disk *disk, struct io_totals *totals);
 
 // Detached only. Flushes nothing: a guest's flush is the guest's business.
 void disk_close(struct disk *disk);

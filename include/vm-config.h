@@ -16,13 +16,22 @@ enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO, CONSOLE_COUNT };
 // DISK_FORMAT_AUTO: what the image says that it is.
 enum disk_format { DISK_FORMAT_AUTO, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2, DISK_FORMAT_COUNT };
 
+// DISK_AIO_AUTO: what serves the file best.
+enum disk_aio { DISK_AIO_AUTO, DISK_AIO_THREADS, DISK_AIO_NATIVE, DISK_AIO_IO_URING };
+
 struct disk_config {
 	const char *path;
 	enum disk_format format;
+	enum disk_aio aio;
 	bool read_only;
-	bool direct;   // O_DIRECT
-	bool snapshot; // what is written is thrown away in the end
-	bool backing;  // a qcow2 image may have backing files
+	bool direct;             // O_DIRECT
+	bool snapshot;           // what is written is thrown away in the end
+	bool backing;            // a qcow2 image may have backing files
+	unsigned queues;         // request queues, each with a thread; 0: 1
+	const char *serial;      // at most 20 bytes; NULL: made from the path
+	bool stop_on_read_error; // the request waits until it works
+	bool stop_on_write_error;
+	struct rate_config rate; // requests and bytes
 };
 
 // How a network device reaches the world.

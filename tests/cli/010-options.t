@@ -103,6 +103,18 @@ bad --disk "$work/disk,rw" "'rw' is not an option of a disk; use ro, direct"
 bad --disk "$work/disk,ro,x" "'x' is not an option"
 bad --disk "$work/disk," "'' is not an option"
 bad --disk "" 'has no path'
+bad --disk "$work/disk,ro=1" 'ro=1: takes no value'
+for value in 0 9 two ''; do bad --disk "$work/disk,queues=$value" 'give 1 to 8'; done
+for value in '' 123456789012345678901; do
+	bad --disk "$work/disk,serial=$value" 'give 1 to 20 characters'
+done
+for key in werror rerror; do bad --disk "$work/disk,$key=ignore" 'use report or stop'; done
+for key in iops bw; do
+	for value in 0 '' fast 1: 1:x; do bad --disk "$work/disk,$key=$value" 'is not a rate'; done
+	bad --disk "$work/disk,${key}_burst=5" "${key}_burst= goes with $key="
+done
+bad --disk "$work/disk,format=vmdk" 'use raw or qcow2'
+good -d "$work/disk,queues=2,serial=abc,werror=stop,rerror=report,iops=100:200,bw=1M,bw_burst=8M"
 refused "a disk that is not there" "$work/none.*No such file" run "$kernel" -d "$work/none"
 refused "a directory as a disk" "$work.*" run "$kernel" -d "$work"
 good -d "$work/disk"

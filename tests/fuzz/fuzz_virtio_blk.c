@@ -12,7 +12,7 @@
 #include "vm-config.h"
 
 #define DISK_BYTES (64 * KIB)
-#define BLK_FEATURES (1 << 9 | 1 << 13 | 1 << 14) // FLUSH, DISCARD, WRITE_ZEROES
+#define BLK_FEATURES (1 << 9 | 1 << 11 | 1 << 13 | 1 << 14) // FLUSH, CONFIG_WCE, DISCARD, WRITE_ZEROES
 
 static struct fuzz_guest guest;
 static int disk_fd;

@@ -29,6 +29,8 @@
 #define F_BLK_SIZE (1ULL << 6)
 #define F_FLUSH (1ULL << 9)
 #define F_TOPOLOGY (1ULL << 10)
+#define F_CONFIG_WCE (1ULL << 11)
+#define F_MQ (1ULL << 12)
 #define F_DISCARD (1ULL << 13)
 #define F_WRITE_ZEROES (1ULL << 14)
 
@@ -212,6 +214,7 @@ static inline void set_up_disk(struct fixture *f, bool read_only)
 		.read_only = read_only,
 		.can_discard = !read_only,
 		.queues_max = 1,
+		.queues = 1,
 		.id = "kvik0123456789abcdef",
 	};
 	for (unsigned i = 0; i < DISK_BYTES; i++)

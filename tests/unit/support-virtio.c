@@ -122,6 +122,11 @@ uint64_t guest_read_config(struct guest *g, uint64_t offset, unsigned len)
 	return value;
 }
 
+void guest_write_config(struct guest *g, uint64_t offset, uint64_t value, unsigned len)
+{
+	assert_int_equal(bus_write(&g->bus, GUEST_MMIO_GPA + MMIO_CONFIG + offset, &value, len), 0);
+}
+
 uint8_t *guest_ram(struct guest *g, uint64_t gpa)
 {
 	uint8_t *host = memory_ptr(&g->memory, gpa, 1);

@@ -119,6 +119,7 @@ void guest_exit(struct guest *g); // frees the device
 uint32_t guest_read32(struct guest *g, uint64_t reg);
 void guest_write32(struct guest *g, uint64_t reg, uint32_t value);
 uint64_t guest_read_config(struct guest *g, uint64_t offset, unsigned len);
+void guest_write_config(struct guest *g, uint64_t offset, uint64_t value, unsigned len);
 uint8_t *guest_ram(struct guest *g, uint64_t gpa); // host pointer
 // Every byte of it was reported by memory_mark_written() since the last forget.
 bool guest_was_marked(struct guest *g, uint64_t gpa, uint64_t len);

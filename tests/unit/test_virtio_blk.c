@@ -10,9 +10,9 @@ static void test_features(void **state)
 	struct fixture *f = *state;
 
 	assert_true(guest_device_features(&f->guest) ==
-		    (F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_DISCARD | F_WRITE_ZEROES |
-		     VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | VIRTIO_F_INDIRECT_DESC |
-		     VIRTIO_F_EVENT_IDX));
+		    (F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE | F_DISCARD |
+		     F_WRITE_ZEROES | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED |
+		     VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX));
 }
 
 static void test_features_of_a_read_only_disk(void **state)
@@ -32,7 +32,7 @@ static void test_config(void **state)
 	assert_int_equal(guest_read_config(g, 0, 8), SECTORS);
 	assert_int_equal(guest_read_config(g, 0, 4), SECTORS);
 	assert_int_equal(guest_read_config(g, 4, 4), 0);
-	assert_int_equal(guest_read_config(g, 12, 4), 126);     // seg_max
+	assert_int_equal(guest_read_config(g, 12, 4), 510);     // seg_max
 	assert_int_equal(guest_read_config(g, 20, 4), 512);     // blk_size
 	assert_int_equal(guest_read_config(g, 24, 1), 3);       // physical_block_exp
 	assert_int_equal(guest_read_config(g, 25, 1), 0);       // alignment_offset
@@ -171,6 +171,50 @@ static void test_ranges_not_negotiated(void **state)
 	guest_start(&f->guest, F_FLUSH, &f->q, 1, QUEUE_SIZE);
 	assert_int_equal(range(f, T_DISCARD, (struct range){ 0, 1, 0 }), S_UNSUPP);
 	assert_int_equal(range(f, T_WRITE_ZEROES, (struct range){ 0, 1, 0 }), S_UNSUPP);
+}
+
+// -- the cache (5.2.6.2) --
+
+static unsigned flushes_of_a_write(struct fixture *f)
+{
+	unsigned before = f->disk->submitted[DISK_FLUSH];
+
+	assert_int_equal(transfer(f, T_OUT, 0, 512, NULL), S_OK);
+	return f->disk->submitted[DISK_FLUSH] - before;
+}
+
+static void test_write_back_toggle(void **state)
+{
+	struct fixture *f = *state;
+	struct guest *g = &f->guest;
+
+	guest_start(g, F_FLUSH | F_CONFIG_WCE, &f->q, 1, QUEUE_SIZE);
+	assert_int_equal(guest_read_config(g, 32, 1), 1);
+	assert_int_equal(flushes_of_a_write(f), 0);
+	guest_write_config(g, 32, 0, 1);
+	assert_int_equal(guest_read_config(g, 32, 1), 0);
+	assert_int_equal(flushes_of_a_write(f), 1);
+	guest_write_config(g, 32, 1, 1);
+	assert_int_equal(flushes_of_a_write(f), 0);
+	// Other fields cannot be written, and a new driver finds it as it was.
+	guest_write_config(g, 33, 7, 1);
+	guest_write_config(g, 0, 7, 1);
+	assert_int_equal(guest_read_config(g, 0, 8), SECTORS);
+	guest_write_config(g, 32, 0, 1);
+	guest_start(g, F_FLUSH | F_CONFIG_WCE, &f->q, 1, QUEUE_SIZE);
+	assert_int_equal(guest_read_config(g, 32, 1), 1);
+}
+
+static void test_write_back_toggle_not_negotiated(void **state)
+{
+	struct fixture *f = *state;
+
+	guest_start(&f->guest, F_FLUSH, &f->q, 1, QUEUE_SIZE);
+	guest_write_config(&f->guest, 32, 0, 1);
+	assert_int_equal(flushes_of_a_write(f), 0);
+	guest_start(&f->guest, F_CONFIG_WCE, &f->q, 1, QUEUE_SIZE);
+	assert_int_equal(guest_read_config(&f->guest, 32, 1), 0);
+	assert_int_equal(flushes_of_a_write(f), 1);
 }
 
 static void test_read_only_disk(void **state)
@@ -338,6 +382,8 @@ int main(void)
 		BLK_TEST(test_write_through),
 		BLK_TEST(test_get_id),
 		BLK_TEST(test_discard_and_zeroes),
+		BLK_TEST(test_write_back_toggle),
+		BLK_TEST(test_write_back_toggle_not_negotiated),
 		BLK_TEST(test_bad_ranges),
 		BLK_TEST(test_range_count),
 		BLK_TEST(test_ranges_not_negotiated),
