@@ -12,7 +12,8 @@
 #include "vm-config.h"
 
 #define DISK_BYTES (64 * KIB)
-#define BLK_FEATURES (1 << 9 | 1 << 11 | 1 << 13 | 1 << 14) // FLUSH, CONFIG_WCE, DISCARD, WRITE_ZEROES
+// FLUSH, CONFIG_WCE, DISCARD, WRITE_ZEROES
+#define BLK_FEATURES (1 << 9 | 1 << 11 | 1 << 13 | 1 << 14)
 
 static struct fuzz_guest guest;
 static int disk_fd;
