@@ -99,8 +99,9 @@ struct virtio_loop {
 	atomic_uint pending_notify; // bit n: queue n
 	struct loop_post notify_post;
 	// Queue side.
-	bool live;        // between start and stop
-	uint32_t started; // bit n: start_queue was called
+	bool live;                    // between start and stop
+	uint32_t started;             // bit n: start_queue was called
+	char apart[CACHE_LINE_BYTES]; // as struct virtqueue
 };
 
 // Embedded first in each model's struct.

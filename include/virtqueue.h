@@ -21,6 +21,7 @@ struct ring_desc;
 struct ring_used;
 
 #define VIRTQUEUE_MAX_SIZE 1024 // descriptors
+#define CACHE_LINE_BYTES 64
 
 // The state of a split ring (2.7).
 struct virtqueue_split {
@@ -82,6 +83,7 @@ struct virtqueue {
 		struct virtqueue_split split;
 		struct virtqueue_packed packed;
 	};
+	char apart[CACHE_LINE_BYTES]; // queues in an array may be used by different CPUs
 };
 
 // A chain taken from the ring: host iovecs, device-readable ones first. They are valid
