@@ -9,7 +9,7 @@
 
 #define PAIRS 2
 // All of the low half but MTU: CSUM to GUEST_OFFLOADS, TSO, merging, the control queue, MQ.
-#define NET_FEATURES 0x00ffbfa7
+#define NET_FEATURES 0x00ffbba7
 
 static struct fuzz_guest guest;
 static struct script_net wire;
