@@ -153,6 +153,12 @@ RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD
 check: $(PROGRAMS) $(UNIT)
 	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
+# qcow2 images beside QEMU's tools.
+check-qcow2: $(BIN) $(DISK_IO)
+	$(Q)$(RUN_ENV) tests/run.sh $(sort $(wildcard tests/disk/*.t))
+check-qcow2-soak: export TEST_TIMEOUT ?= 7200
+check-qcow2-soak: $(BIN) $(DISK_IO)
+	$(Q)$(RUN_ENV) tests/run.sh tests/disk/soak.sh
 check-boot check-boot-soak check-distro check-nested: export TEST_TIMEOUT ?= 1800
 check-boot: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh $(BOOT_TESTS)
@@ -198,6 +204,7 @@ install: $(PROGRAMS)
 	$(if $(SLIRP),install -D -m 755 $(SLIRP) $(DESTDIR)$(libexecdir)/kvik/kvik-slirp)
 	install -d $(DESTDIR)$(mandir)/man1
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
+	$(if $(SLIRP),install -D -m 644 docs/man/kvik-slirp.8 $(DESTDIR)$(mandir)/man8/kvik-slirp.8)
 
 clean:
 	rm -rf $(wildcard $(O)/obj*) $(if $(OUT),,build kvik kvik-slirp kvik-static)
@@ -208,6 +215,7 @@ help:
 	@echo 'make cross           static programs for three architectures: build/ARCH/kvik-static'
 	@echo 'make install         program and man pages, to DESTDIR and prefix (/usr/local)'
 	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
+	@echo 'make check-qcow2     qcow2 images beside qemu-img and qemu-io; check-qcow2-soak: at length'
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
 	@echo 'make check-distro    a Debian root file system up to its login prompt'
@@ -224,6 +232,6 @@ help:
 	@echo 'a sanitizer. O=DIR puts everything into DIR; use it with CROSS_COMPILE=PREFIX-.'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
-.PHONY: all static cross unit check check-boot check-boot-soak check-distro check-cross \
-	check-nested fuzz fuzz-run bench bench-nested lint ci install clean help FORCE
+.PHONY: all static cross unit check check-qcow2 check-qcow2-soak check-boot check-boot-soak \
+	check-distro check-cross check-nested fuzz fuzz-run bench bench-nested lint ci install clean help FORCE
 .SECONDARY:
