@@ -355,6 +355,42 @@ static void find_end(struct qcow2_checker *checker)
 	checker->report->end_bytes = end << checker->image->cluster_bits;
 }
 
+static int check_once(struct qcow2_checker *checker, uint64_t limit_bytes)
+{
+	int ret = allocate_counts(checker, limit_bytes);
+
+	*checker->report = (struct qcow2_report){
+		.total_clusters = qcow2_clusters(checker->image, checker->image->size_bytes),
+	};
+	if (!ret)
+		ret = count_all(checker);
+	if (!ret)
+		ret = qcow2_check_refcounts(checker);
+	if (!ret)
+		ret = check_flags(checker);
+	if (!ret)
+		find_end(checker);
+	free(checker->counts);
+	return ret;
+}
+
+// Where tables lie on one another a repair of one may spoil the other.
+static int check_again(const struct qcow2_checker *repaired, uint64_t limit_bytes)
+{
+	struct qcow2_report *report = repaired->report, found;
+	struct qcow2_checker checker = { .image = repaired->image, .report = &found };
+	int ret;
+
+	if (!report->errors_fixed && !report->leaks_fixed)
+		return 0;
+	ret = check_once(&checker, limit_bytes);
+	if (!ret && found.errors) {
+		report->errors = MAX(report->errors, found.errors);
+		report->errors_fixed = report->errors - found.errors;
+	}
+	return ret;
+}
+
 int qcow2_check(struct qcow2_image *image, enum qcow2_repair repair, bool verbose,
 		uint64_t limit_bytes, struct qcow2_report *report)
 {
@@ -365,30 +401,22 @@ int qcow2_check(struct qcow2_image *image, enum qcow2_repair repair, bool verbos
 		.verbose = verbose,
 		.was_dirty = image->incompatible & QCOW2_INCOMPATIBLE_DIRTY,
 	};
-	int ret;
+	int ret = 0;
 
-	*report =
-		(struct qcow2_report){ .total_clusters = qcow2_clusters(image, image->size_bytes) };
 	if (image->bitmaps)
 		return fail_msg(EOPNOTSUPP,
 				"disk %s: qcow2: has bitmaps, which cannot be checked here; "
 				"use qemu-img check",
 				image->path);
-	ret = allocate_counts(&checker, limit_bytes);
-	if (!ret && repair)
+	if (repair)
 		ret = qcow2_begin_change(image);
 	if (!ret)
-		ret = count_all(&checker);
+		ret = check_once(&checker, limit_bytes);
 	if (!ret)
-		ret = qcow2_check_refcounts(&checker);
-	if (!ret)
-		ret = check_flags(&checker);
+		ret = check_again(&checker, limit_bytes);
 	if (!ret)
 		ret = clear_marks(&checker);
-	if (!ret)
-		find_end(&checker);
 	if (!ret && verbose && checker.told > TOLD_MAX)
 		warn("disk %s: and %llu more", image->path, ull(checker.told - TOLD_MAX));
-	free(checker.counts);
 	return ret;
 }

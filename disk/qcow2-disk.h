@@ -6,8 +6,8 @@
 // other if one of them changes tables; all else goes on side by side.
 //
 // A piece that wrote new clusters is settled when its data are in the file: refcounts, then
-// table entries. Where the rest of a cluster was copied, the data are synced before the
-// entry is written: else a loss of power could take with it what was there before.
+// table entries. Where the rest of a cluster was copied, the data are synced before: else a
+// loss of power could take with it what was there.
 //
 //	            map            transfer             settle
 //	submit ---------> piece -------------> written ---------> done()
@@ -69,7 +69,7 @@ struct qcow2_queue {
 	struct qcow2_op *waiting, **waiting_tail;
 	unsigned in_flight;           // operations, the waiting ones among them
 	struct qcow2_pieces written;  // data are in the file
-	struct qcow2_pieces unsynced; // and refcounts; wait for a flush
+	struct qcow2_pieces unsynced; // wait for a flush
 	struct qcow2_pieces syncing;  // which is under way
 	struct disk_request sync;
 	bool sync_in_flight;

@@ -76,10 +76,10 @@ static void on_transferred(struct disk_request *child, int error)
 	qcow2_end_piece(piece, error);
 }
 
-// All of a request needs no vector of its own.
 struct qcow2_piece *qcow2_add_piece(struct qcow2_op *op, uint64_t from, uint64_t len)
 {
-	struct disk_request *request = op->request;
+	const struct disk_request *request = op->request;
+	// All of a request needs no vector of its own.
 	bool all = !from && len == request->len_bytes;
 	unsigned count = all ? 0 : request->iov_count;
 	struct qcow2_piece *piece = malloc(sizeof(*piece) + count * sizeof(piece->iov[0]));
@@ -88,15 +88,17 @@ struct qcow2_piece *qcow2_add_piece(struct qcow2_op *op, uint64_t from, uint64_t
 		qcow2_op_failed(op, -ENOMEM);
 		return NULL;
 	}
-	memset(piece, 0, sizeof(*piece));
-	piece->op = op;
-	piece->from = from;
-	piece->len = len;
-	piece->child.len_bytes = len;
-	piece->child.iov = all ? request->iov : piece->iov;
-	piece->child.iov_count =
-		all ? request->iov_count :
-		      iov_slice(piece->iov, count, request->iov, request->iov_count, from, len);
+	*piece = (struct qcow2_piece){
+		.op = op,
+		.from = from,
+		.len = len,
+		.child = { .len_bytes = len, .iov = request->iov, .iov_count = request->iov_count },
+	};
+	if (count) {
+		piece->child.iov = piece->iov;
+		piece->child.iov_count =
+			iov_slice(piece->iov, count, request->iov, count, from, len);
+	}
 	op->pending++;
 	return piece;
 }

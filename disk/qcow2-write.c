@@ -314,10 +314,24 @@ void qcow2_discard(struct qcow2_op *op)
 
 // -- settling --
 
+static bool commit_piece(struct qcow2_piece *piece)
+{
+	int ret = 0;
+
+	if (piece->reservation.run.count)
+		ret = qcow2_commit(qcow2_image_of(piece->op), &piece->reservation);
+	if (ret)
+		abandon(piece, ret);
+	return !ret;
+}
+
 static void link_piece(struct qcow2_piece *piece)
 {
-	int ret = qcow2_link(qcow2_image_of(piece->op), piece->cluster, piece->run);
+	int ret;
 
+	if (!commit_piece(piece))
+		return;
+	ret = qcow2_link(qcow2_image_of(piece->op), piece->cluster, piece->run);
 	piece->run.count = 0;
 	qcow2_end_piece(piece, ret);
 }
@@ -332,7 +346,7 @@ static void on_synced(struct disk_request *sync, int error)
 	for (piece = queue->syncing.head; piece; piece = next) {
 		next = piece->next;
 		if (error)
-			qcow2_end_piece(piece, error); // its clusters leak
+			abandon(piece, error);
 		else
 			link_piece(piece);
 	}
@@ -350,24 +364,16 @@ static void sync_pieces(struct qcow2_queue *queue)
 	disk_submit(queue->file, &queue->sync);
 }
 
-static bool needs_sync(const struct qcow2_piece *piece)
-{
-	const struct qcow2_image *image = qcow2_image_of(piece->op);
-
-	return !image->volatile_ && (piece->bounce || image->version < 3);
-}
-
+// Version 2 has no dirty bit: there the refcounts must be in the file before the entry.
 static void settle_piece(struct qcow2_piece *piece)
 {
-	struct qcow2_queue *queue = piece->op->queue;
-	int ret = 0;
+	const struct qcow2_image *image = qcow2_image_of(piece->op);
+	bool count_first = image->version < 3 && !image->volatile_;
 
-	if (piece->reservation.run.count)
-		ret = qcow2_commit(&queue->disk->image, &piece->reservation);
-	if (ret)
-		abandon(piece, ret);
-	else if (needs_sync(piece))
-		qcow2_append(&queue->unsynced, piece);
+	if (count_first && !commit_piece(piece))
+		return;
+	if (count_first || (piece->bounce && !image->volatile_))
+		qcow2_append(&piece->op->queue->unsynced, piece);
 	else
 		link_piece(piece);
 }

@@ -7,9 +7,9 @@
 cd "$work" || exit 1
 guest_poweroff guest
 
-be32() { printf '%08x' "$1" | sed 's/../\\x&/g'; }
 be64() { printf '%016x' "$1" | sed 's/../\\x&/g'; }
 # poke FILE OFFSET BYTES: bytes in printf's notation.
+# shellcheck disable=SC2059
 poke() { printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 peek64() { od -An -tu8 --endian=big -j "$2" -N 8 "$1" | tr -d ' '; }
 
@@ -69,8 +69,8 @@ refused "another format" 'has the format vmdk; raw and qcow2' \
 	disk convert --allow-backing -O raw dir/loop.qcow2 x
 below=base
 for i in {1..16}; do
-	"$kvik" disk create -F "$([ "$below" = base ] && echo raw || echo qcow2)" -b $below \
-		dir/c$i.qcow2 2>"$work/err" || break
+	"$kvik" disk create -F "$([ "$below" = base ] && echo raw || echo qcow2)" -b "$below" \
+		"dir/c$i.qcow2" 2>"$work/err" || break
 	below=c$i.qcow2
 done
 is "a chain of 16" "$i:$(cat "$work/err")" "16:"
