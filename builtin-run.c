@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "builtin.h"
+#include "instance.h"
 #include "log.h"
 #include "options.h"
 #include "run-disk.h"
@@ -18,7 +19,6 @@
 #define CPUS_MAX 64
 #define MEMORY_MIN_BYTES (16 * MIB)
 #define PAGE_BYTES (4 * KIB)
-#define NAME_MAX_LENGTH 64
 #define TLB_MAX_ENTRIES 64
 #define SVE_MAX_BITS 2048
 #define CODE_CACHE_MIN_BYTES (64 * KIB)
@@ -159,13 +159,11 @@ static int parse_sve_max_vl(void *value, const char *argument)
 
 static int parse_name(void *value, const char *argument)
 {
-	size_t valid = strspn(argument, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					"0123456789._-");
-
-	if (!valid || argument[valid] || valid > NAME_MAX_LENGTH || argument[0] == '.')
+	static_assert(INSTANCE_NAME_MAX == 64, "the message says so");
+	if (!instance_name_is_valid(argument))
 		return bad_value("--name", argument,
 				 "is not a name; use 1 to 64 letters, digits, "
-				 "'.', '_' or '-', the first not a '.'");
+				 "'.', '_' or '-', the first not a '.' or '-'");
 	*(const char **)value = argument;
 	return 0;
 }

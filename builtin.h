@@ -32,6 +32,7 @@ int cmd_list(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -19,6 +19,7 @@ const struct command commands[] = {
 	{ "pause", cmd_pause, "Make virtual machines stand still" },
 	{ "resume", cmd_resume, "Let paused virtual machines go on" },
 	{ "run", cmd_run, "Boot a kernel in a new virtual machine" },
+	{ "stat", cmd_stat, "Show what virtual machines count of themselves" },
 	{ "stop", cmd_stop, "End virtual machines" },
 	{ "version", cmd_version, "Show the version and what this kvik was built with" },
 	{ NULL },

@@ -114,6 +114,7 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 	int count;
 	int ret = options_parse(usage, argc, argv, &operands, &count);
 
+	remote->served = 0;
 	if (ret)
 		return ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
 	if (!remote->name + !count + !remote->all != 2)

@@ -70,6 +70,11 @@ static void status(struct vm *vm, struct control_call *call)
 				"kernel", config->kernel_path));
 }
 
+static void stat_vm(struct vm *vm, struct control_call *call)
+{
+	control_reply(call, json_pack("{s:o}", "metrics", vm_stats(vm)));
+}
+
 static void want_state(struct vm *vm, struct control_call *call, enum vm_state state)
 {
 	if (vm->state == state && vm->wanted_state == state) {
@@ -104,6 +109,7 @@ static const struct vm_command {
 } vm_commands[] = {
 	{ "pause", pause_vm },
 	{ "resume", resume_vm },
+	{ "stat", stat_vm },
 	{ "status", status },
 	{ "stop", stop_vm },
 };

@@ -3,6 +3,7 @@
 #ifndef KVIK_VM_PRIV_H
 #define KVIK_VM_PRIV_H
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -104,5 +105,8 @@ void vm_stop_control(struct vm *vm);
 void vm_control_state_changed(struct vm *vm);
 void vm_control_event(struct vm *vm, const char *event, const char *reason);
 void vm_control_stopped(struct vm *vm, const char *reason);
+
+// vm-stats.c: the metrics as docs/control.md describes them; the caller's. Main loop.
+json_t *vm_stats(struct vm *vm);
 
 #endif

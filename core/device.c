@@ -66,6 +66,13 @@ void device_list_hold(struct device_list *list, bool hold)
 			dev->ops->hold(dev, hold);
 }
 
+void device_list_metrics(struct device_list *list, struct metric_sink *sink)
+{
+	for (struct device *dev = list->oldest; dev; dev = dev->next_newer)
+		if (dev->ops->metrics)
+			dev->ops->metrics(dev, sink);
+}
+
 void device_list_describe(struct device_list *list, struct fdt_writer *fdt)
 {
 	for (struct device *dev = list->oldest; dev; dev = dev->next_newer)

@@ -19,6 +19,7 @@ struct bus;
 struct device;
 struct fdt_writer;
 struct io_region;
+struct metric_sink;
 
 // Register handlers. The bus has checked that [@offset, @offset + @size) lies in
 // the region, that @size is a power of two from min_size to max_size, and that
@@ -50,6 +51,8 @@ struct device_ops {
 	int (*plugged)(struct device *dev, struct bus *bus);
 	// Makes its threads stand still (@hold) or go on; NULL if it has none. Vcpus stopped.
 	void (*hold)(struct device *dev, bool hold);
+	// Tells what it has counted, vCPUs running or not; NULL: nothing.
+	void (*metrics)(struct device *dev, struct metric_sink *sink);
 	// Adds the device's node to the device tree; NULL if it has none.
 	void (*describe)(struct device *dev, struct fdt_writer *fdt);
 	// Adds the device to ACPI's DSDT; NULL if it is not to be found there.
@@ -87,6 +90,7 @@ int device_list_add(struct device_list *list, struct bus *bus, struct device *de
 void device_list_reset(struct device_list *list);
 // While devices are held they must not be reset or freed.
 void device_list_hold(struct device_list *list, bool hold);
+void device_list_metrics(struct device_list *list, struct metric_sink *sink);
 void device_list_describe(struct device_list *list, struct fdt_writer *fdt);
 void device_list_describe_acpi(struct device_list *list, struct aml_writer *aml);
 void device_list_free(struct device_list *list);

@@ -55,6 +55,7 @@ static inline struct kvm_vcpu *kvm_vcpu(const struct vcpu *vcpu)
 int kvm_available(struct accel *accel, char *why, size_t size);
 int kvm_vm_init(struct accel *accel);
 void kvm_vm_exit(struct accel *accel);
+void kvm_metrics(struct accel *accel, struct metric_sink *sink);
 int kvm_map_ram(struct accel *accel);
 int kvm_vcpu_init(struct vcpu *vcpu);
 void kvm_vcpu_exit(struct vcpu *vcpu);

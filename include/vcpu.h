@@ -21,6 +21,7 @@ struct bus;
 struct bus_doorbell;
 struct loop;
 struct memory;
+struct metric_sink;
 struct riscv_accel_ops;
 struct vcpu;
 struct vcpu_set;
@@ -66,6 +67,8 @@ struct accel_ops {
 	void (*vcpu_exit)(struct vcpu *vcpu);
 	// Readable registers into @text, for a crash report; returns its length.
 	size_t (*dump)(struct vcpu *vcpu, char *text, size_t size);
+	// Tells what it has counted; main thread, vCPUs may run. NULL: nothing.
+	void (*metrics)(struct accel *accel, struct metric_sink *sink);
 
 	// -- own thread only --
 

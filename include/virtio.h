@@ -21,6 +21,7 @@
 
 struct device;
 struct memory;
+struct metric_sink;
 struct virtio_device;
 
 #define VIRTIO_MAX_QUEUES 17 // eight pairs of network queues and one for control
@@ -78,6 +79,8 @@ struct virtio_ops {
 	void (*reset)(struct virtio_device *vdev);
 	// The driver notified @queue. On the queue's loop.
 	void (*notify)(struct virtio_device *vdev, unsigned queue);
+	// Tells what the device has counted, on the main thread at any time; NULL: nothing.
+	void (*metrics)(struct virtio_device *vdev, struct metric_sink *sink);
 	// Frees the model; vCPUs joined.
 	void (*free)(struct virtio_device *vdev);
 };

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "blk-priv.h"
+#include "io-stats.h"
 #include "log.h"
+#include "metrics.h"
 #include "virtio-devices.h"
 
 // -- register side --
@@ -153,6 +155,14 @@ static void blk_free(struct virtio_device *vdev)
 	free(blk);
 }
 
+static void blk_metrics(struct virtio_device *vdev, struct metric_sink *sink)
+{
+	struct io_totals totals = { 0 };
+
+	disk_stats(to_blk(vdev)->disk, &totals);
+	metric_put_io(sink, vdev->name, &totals);
+}
+
 static const struct virtio_ops blk_ops = {
 	.type = VIRTIO_TYPE_BLK,
 	.name = "blk",
@@ -166,6 +176,7 @@ static const struct virtio_ops blk_ops = {
 	.stop_queue = blk_stop_queue,
 	.reset = blk_reset,
 	.notify = blk_notify,
+	.metrics = blk_metrics,
 	.free = blk_free,
 };
 

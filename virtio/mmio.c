@@ -308,6 +308,14 @@ static void mmio_hold(struct device *dev, bool hold)
 	virtio_hold(container_of(dev, struct virtio_mmio, dev)->vdev, hold);
 }
 
+static void mmio_metrics(struct device *dev, struct metric_sink *sink)
+{
+	struct virtio_device *vdev = container_of(dev, struct virtio_mmio, dev)->vdev;
+
+	if (vdev->ops->metrics)
+		vdev->ops->metrics(vdev, sink);
+}
+
 static void mmio_describe(struct device *dev, struct fdt_writer *fdt)
 {
 	fdt_node(fdt, "virtio_mmio@%llx", (unsigned long long)dev->region.base);
@@ -337,6 +345,7 @@ static const struct device_ops mmio_device_ops = {
 	.reset = mmio_reset,
 	.plugged = mmio_plugged,
 	.hold = mmio_hold,
+	.metrics = mmio_metrics,
 	.describe = mmio_describe,
 	.describe_acpi = mmio_describe_acpi,
 	.free = mmio_free,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "metrics.h"
 #include "net-priv.h"
 #include "virtio-devices.h"
 #include "vm-config.h"
@@ -256,13 +257,27 @@ static int attach_pairs(struct virtio_net *net)
 	return 0;
 }
 
-static void report_totals(struct virtio_net *net)
+static struct io_totals add_totals(const struct virtio_net *net)
 {
 	struct io_totals totals = { 0 };
 
 	for (unsigned i = 0; i < net->pair_count; i++)
 		io_totals_add(&totals, &net->pairs[i].stats);
+	return totals;
+}
+
+static void report_totals(struct virtio_net *net)
+{
+	struct io_totals totals = add_totals(net);
+
 	io_totals_debug(&totals, net->vdev.name);
+}
+
+static void net_metrics(struct virtio_device *vdev, struct metric_sink *sink)
+{
+	struct io_totals totals = add_totals(to_net(vdev));
+
+	metric_put_io(sink, vdev->name, &totals);
 }
 
 static void free_net(struct virtio_net *net)
@@ -298,6 +313,7 @@ static const struct virtio_ops net_ops = {
 	.stop_queue = stop_queue,
 	.reset = reset,
 	.notify = notify,
+	.metrics = net_metrics,
 	.free = virtio_net_free,
 };
 static_assert(2 * NET_QUEUE_PAIRS_MAX + 1 <= VIRTIO_MAX_QUEUES, "room for all queues");

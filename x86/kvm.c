@@ -261,6 +261,7 @@ const struct accel_ops kvm_accel_ops = {
 	.available = kvm_available,
 	.vm_init = kvm_vm_init,
 	.vm_exit = kvm_vm_exit,
+	.metrics = kvm_metrics,
 	.map_ram = kvm_map_ram,
 	.vcpu_init = kvm_vcpu_init,
 	.vcpu_exit = kvm_vcpu_exit,

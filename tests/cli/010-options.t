@@ -63,7 +63,7 @@ for value in 0 2049 -1 x ''; do
 	bad --sve-max-vl "$value" 'a multiple of 128 bits, up to 2048'
 done
 
-for value in '' . .hidden a/b ../x 'a b' $'a\nb' "$(printf 'a%.0s' {1..65})" 'ä'; do
+for value in '' . .hidden -x a/b ../x 'a b' $'a\nb' "$(printf 'a%.0s' {1..65})" 'ä'; do
 	refused "--name $(printf %q "${value:0:20}") is refused" \
 		'is not a name; use 1 to 64 letters' run "$kernel" --name "$value"
 done

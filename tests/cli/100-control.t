@@ -59,6 +59,16 @@ is "resume" "$status:$out" "0:two: running"
 grown() { [ "$(stat -c %s "$work/two.out")" -gt "$before" ]; }
 if wait_for 5 grown; then pass "it goes on"; else not_ok "it goes on"; fi
 
+run stat one --json
+like "stat: JSON" "$out" '^\{"name":"one","metrics":\[\{"source":"process","name":"resident_memory","type":"instant","unit":"bytes","value":[0-9]+\}'
+run stat two
+like "stat: a table" "$out" ^two$'\n'.*kvik-vcpu-0$'\n'' +cpu_time +[0-9.]+ (s|ms)'
+run stat --all --prometheus
+is "stat: Prometheus has each name once" "$(grep '^# TYPE' "$work/out" | sort | uniq -d)" ""
+is "and both VMs" "$(grep -c '^kvik_cpu_time_seconds_total{vm="[a-z]*",source="kvik-vcpu-0"} [0-9.e-]*$' "$work/out")" 2
+limit_s=1 run stat one --watch 0.1
+is "stat: a number of seconds" "$status" 125
+
 run pause --all
 is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
 run stop one nobody
