@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -268,6 +269,8 @@ void image_unload(struct image *image)
 	free(image->data);
 	image->data = NULL;
 	image->head_bytes = 0;
+	// What unpacking took stays in the heap otherwise.
+	malloc_trim(0);
 }
 
 void image_close(struct image *image)
