@@ -56,6 +56,8 @@ void term_output_drop(struct term_output *output, size_t len)
 {
 	output->ring_start = (output->ring_start + len) % TERM_OUTPUT_RING_BYTES;
 	output->ring_count -= len;
+	if (!output->ring_count) // of little output the memory is always the same
+		output->ring_start = 0;
 }
 
 // The newest @len bytes; at most what is kept.

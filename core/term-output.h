@@ -14,9 +14,9 @@
 #define TERM_OUTPUT_RING_BYTES (64 * KIB)
 #define TERM_OUTPUT_HISTORY_BYTES (8 * KIB)
 
-// Zero-initialise.
+// Zero-initialise, but for the ring.
 struct term_output {
-	uint8_t ring[TERM_OUTPUT_RING_BYTES];
+	uint8_t *ring; // TERM_OUTPUT_RING_BYTES, whoever owns this
 	size_t ring_start;
 	size_t ring_count;
 	char history[TERM_OUTPUT_HISTORY_BYTES];

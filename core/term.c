@@ -323,6 +323,12 @@ int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
 	if (!made)
 		return fail(ENOMEM, "console");
 	init_term(made, loop, events);
+	// By itself and not cleared, so that what is not used takes no memory.
+	made->output.ring = malloc(TERM_OUTPUT_RING_BYTES);
+	if (!made->output.ring) {
+		term_free(made);
+		return fail(ENOMEM, "console");
+	}
 	ret = duplicate_fds(made, in_fd, out_fd);
 	if (ret) {
 		term_free(made);
@@ -379,6 +385,7 @@ void term_free(struct term *term)
 	if (term->out.fd >= 0)
 		close(term->out.fd);
 	pthread_mutex_destroy(&term->lock);
+	free(term->output.ring);
 	free(term);
 }
 
