@@ -40,11 +40,14 @@ LZMA := $(call have,lzma.h)
 LZ4 := $(call have,lz4.h)
 LZO := $(call have,lzo/lzo1x.h)
 BASE_CFLAGS += $(LZMA:yes=-DHAVE_LZMA) $(LZ4:yes=-DHAVE_LZ4) $(LZO:yes=-DHAVE_LZO)
-LIBS := $(LZMA:yes=-llzma) $(LZ4:yes=-llz4) $(LZO:yes=-llzo2) -lfdt -laio -ljansson $(or $(shell $(PKG_CONFIG) --libs zlib libzstd 2>/dev/null),-lz -lzstd) -lm
+URING := $(shell $(PKG_CONFIG) --exists 'liburing >= 2.3' 2>/dev/null && echo yes)
+BASE_CFLAGS += $(URING:yes=-DHAVE_URING)
+LIBS := $(URING:yes=-luring) $(LZMA:yes=-llzma) $(LZ4:yes=-llz4) $(LZO:yes=-llzo2) -lfdt -laio -ljansson $(or $(shell $(PKG_CONFIG) --libs zlib libzstd 2>/dev/null),-lz -lzstd) -lm
 
 TARGET := $(shell $(CC) -dumpmachine)
 comma := ,
-LINK := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack
+# Packed relocations: a tenth of the size. The other linkers do not know them.
+LINK := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack$(if $(filter x86_64%,$(TARGET)),$(comma)-z$(comma)pack-relative-relocs)
 ifneq ($(SAN),)
 SAN_KINDS := $(SAN:fuzzer=address$(comma)undefined)
 SAN_FLAGS := -fsanitize=$(SAN_KINDS) $(if $(filter fuzzer,$(SAN)),-fsanitize=fuzzer-no-link) \

@@ -289,6 +289,7 @@ int disk_file_open(struct disk_file *file, const struct disk_config *config)
 		.fd = -1,
 		.path = config->path,
 		.growable = true,
+		.aio = config->aio,
 		.direct = config->direct,
 		.offset_align = 1,
 		.memory_align = 1,

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "disk.h"
+#include "vm-config.h"
 
 #define SECTOR_BYTES 512
 
@@ -16,6 +17,7 @@ struct disk_file {
 	const char *path; // the config's
 	bool growable;    // a format's file, which has no fixed size
 	bool block_device;
+	enum disk_aio aio;
 	bool direct;             // O_DIRECT: the host wants alignment
 	uint32_t offset_align;   // of offsets and lengths
 	uint32_t memory_align;   // of buffers

@@ -1,44 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Raw disks: requests on a file or block device, by the kernel's asynchronous I/O.
+// Raw disks: requests on a file or block device, by an engine.
 //
 // A request waits until it is kicked and a free operation is at hand; the operation
-// is ready until io_submit() takes it, and in flight until its completion was
-// fetched. A short transfer makes its operation ready once more, for the rest:
+// is ready until the engine takes it, and in flight until it was reaped. A short transfer
+// makes its operation ready once more, for the rest:
 //
 //	disk_submit       start_waiting       submit_ready         reap
 //	-----> waiting ------------> ready ------------> in flight ----> done()
 //	                               ^-------- short --------|
-//
-// The kernel tells of completions by an eventfd; for a file that is not opened for
-// direct I/O they are mostly there when io_submit() returns, so they are fetched
-// then, too. The eventfd is watched edge-triggered, which saves reading it.
 
 #include <errno.h>
-#include <libaio.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "disk-priv.h"
+#include "engine.h"
 #include "file.h"
 #include "iov.h"
 #include "log.h"
 #include "loop.h"
 
-#define RAW_DEPTH 128 // operations in flight; counts against fs.aio-max-nr
 #define WINDOW_MAX 16 // buffers of a follow-up transfer
 #define ZEROES_BYTES (64 * KIB)
 #define NOT_AT_ONCE 1 // not an errno
 
 struct raw_op {
-	struct iocb iocb;
+	struct engine_op io;
 	struct disk_request *request;
 	uint64_t done_bytes;
 	struct iovec window[WINDOW_MAX]; // what is left after a short transfer
-	struct raw_op *next;             // free or ready
+	struct raw_op *next;             // free
 };
 
 struct raw_disk {
@@ -49,15 +43,12 @@ struct raw_disk {
 struct raw_queue {
 	struct disk_queue queue;
 	struct disk_file *file; // the disk's
-	io_context_t aio;
-	struct loop *loop;
-	struct loop_fd completed;
+	struct engine *engine;
 	struct disk_request *waiting_head, *waiting_tail;
-	struct raw_op *ready_head, *ready_tail;
+	struct engine_op *ready_head, *ready_tail;
 	struct raw_op *free_ops;
-	unsigned in_flight;
 	void *zeroes; // never written, so it costs no memory
-	struct raw_op ops[RAW_DEPTH];
+	struct raw_op ops[ENGINE_DEPTH];
 };
 
 static struct raw_disk *to_raw(const struct disk *disk)
@@ -87,14 +78,14 @@ static void release_op(struct raw_queue *queue, struct raw_op *op)
 	queue->free_ops = op;
 }
 
-static void append_ready(struct raw_queue *queue, struct raw_op *op)
+static void append_ready(struct raw_queue *queue, struct engine_op *io)
 {
-	op->next = NULL;
+	io->next = NULL;
 	if (queue->ready_head)
-		queue->ready_tail->next = op;
+		queue->ready_tail->next = io;
 	else
-		queue->ready_head = op;
-	queue->ready_tail = op;
+		queue->ready_head = io;
+	queue->ready_tail = io;
 }
 
 static unsigned fill_window(const struct raw_queue *queue, struct raw_op *op)
@@ -117,47 +108,40 @@ static unsigned fill_window(const struct raw_queue *queue, struct raw_op *op)
 static void prepare_transfer(struct raw_queue *queue, struct raw_op *op)
 {
 	const struct disk_request *request = op->request;
-	uint64_t offset = request->offset_bytes + op->done_bytes;
-	const struct iovec *iov = request->iov;
-	unsigned count = request->iov_count;
+	struct engine_op *io = &op->io;
 
-	if (op->done_bytes || request->op == DISK_WRITE_ZEROES || count > IOV_MAX) {
-		count = fill_window(queue, op);
-		iov = op->window;
+	io->call = request->op == DISK_READ ? ENGINE_READ : ENGINE_WRITE;
+	io->offset = request->offset_bytes + op->done_bytes;
+	io->len_bytes = request->len_bytes - op->done_bytes;
+	io->iov = request->iov;
+	io->iov_count = request->iov_count;
+	if (op->done_bytes || request->op == DISK_WRITE_ZEROES || request->iov_count > IOV_MAX) {
+		io->iov = op->window;
+		io->iov_count = fill_window(queue, op);
 	}
-	if (request->op == DISK_READ)
-		io_prep_preadv(&op->iocb, queue->file->fd, iov, count, offset);
-	else
-		io_prep_pwritev(&op->iocb, queue->file->fd, iov, count, offset);
 }
 
 static void make_ready(struct raw_queue *queue, struct raw_op *op)
 {
-	if (op->request->op == DISK_FLUSH)
-		io_prep_fdsync(&op->iocb, queue->file->fd);
-	else
+	op->io = (struct engine_op){ .call = ENGINE_SYNC, .fd = queue->file->fd };
+	if (op->request->op != DISK_FLUSH)
 		prepare_transfer(queue, op);
-	io_set_eventfd(&op->iocb, queue->completed.fd);
-	op->iocb.data = op;
-	append_ready(queue, op);
+	append_ready(queue, &op->io);
 }
 
-// @result is the host's: bytes or -errno. A transfer of 0 bytes met the end of the
+// The result is the host's: bytes or -errno. A transfer of 0 bytes met the end of the
 // file, which somebody made shorter: never zeroes that nobody wrote.
-static int judge(struct raw_queue *queue, const struct disk_request *request, long result)
+static int judge(const struct disk_request *request, long result)
 {
 	if (request->op != DISK_FLUSH)
 		return result ? MIN(result, 0) : -EIO;
-	// Where a file system cannot do it asynchronously.
-	if (result == -EINVAL)
-		return fdatasync(queue->file->fd) ? -errno : 0;
-	return result;
+	return (int)result;
 }
 
 static void end_op(struct raw_queue *queue, struct raw_op *op, long result)
 {
 	struct disk_request *request = op->request;
-	int error = judge(queue, request, result);
+	int error = judge(request, result);
 
 	if (!error && request->op != DISK_FLUSH) {
 		op->done_bytes += result;
@@ -199,7 +183,7 @@ static bool start_request(struct raw_queue *queue, struct disk_request *request)
 	struct raw_op *op;
 
 	if (result == NOT_AT_ONCE && bounce) {
-		if (queue->in_flight || queue->ready_head)
+		if (queue->engine->in_flight || queue->ready_head)
 			return false;
 		result = disk_file_bounce(queue->file, request);
 	}
@@ -226,61 +210,49 @@ static void start_waiting(struct raw_queue *queue)
 
 static struct raw_op *pop_ready(struct raw_queue *queue)
 {
-	struct raw_op *op = queue->ready_head;
+	struct engine_op *io = queue->ready_head;
 
-	queue->ready_head = op->next;
-	return op;
+	queue->ready_head = io->next;
+	return container_of(io, struct raw_op, io);
 }
 
 static void submit_ready(struct raw_queue *queue)
 {
 	while (queue->ready_head) {
-		struct iocb *batch[RAW_DEPTH];
-		int count = 0, taken;
+		int taken = queue->engine->ops->submit(queue->engine, &queue->ready_head);
 
-		for (struct raw_op *op = queue->ready_head; op; op = op->next)
-			batch[count++] = &op->iocb;
-		taken = io_submit(queue->aio, count, batch);
-		// Short of resources: the next completion gives some back.
-		if (taken == -EAGAIN && queue->in_flight)
+		// Short of resources: what ends next gives some back.
+		if (taken == -EAGAIN && queue->engine->in_flight)
 			return;
-		if (taken <= 0)
-			end_op(queue, pop_ready(queue), taken ? taken : -EAGAIN);
-		for (int i = 0; i < taken; i++) {
-			pop_ready(queue);
-			queue->in_flight++;
-		}
+		if (taken < 0)
+			end_op(queue, pop_ready(queue), taken);
 	}
 }
 
 // -- completions --
 
-// Returns how many it fetched; with @wait at least one if any is in flight.
-static int reap(struct raw_queue *queue, bool wait)
+// Returns whether there were any; with @wait there is at least one if any is in flight.
+static bool reap(struct raw_queue *queue, bool wait)
 {
-	struct io_event events[RAW_DEPTH];
-	struct timespec at_once = { 0 };
-	int count;
+	struct engine_op *io = queue->engine->ops->reap(queue->engine, wait), *next;
+	bool any = io;
 
-	if (!queue->in_flight)
-		return 0;
-	count = io_getevents(queue->aio, wait, RAW_DEPTH, events, wait ? NULL : &at_once);
-	for (int i = 0; i < count; i++) {
-		queue->in_flight--;
-		end_op(queue, events[i].data, (long)events[i].res);
+	for (; io; io = next) {
+		next = io->next;
+		end_op(queue, container_of(io, struct raw_op, io), io->result);
 	}
-	return MAX(count, 0);
+	return any;
 }
 
 static bool is_busy(const struct raw_queue *queue)
 {
-	return queue->waiting_head || queue->ready_head || queue->in_flight;
+	return queue->waiting_head || queue->ready_head || queue->engine->in_flight;
 }
 
 // Moves everything on as far as it goes; with @wait to the end.
 static void advance(struct raw_queue *queue, bool wait)
 {
-	int fetched;
+	bool fetched;
 
 	do {
 		start_waiting(queue);
@@ -290,9 +262,9 @@ static void advance(struct raw_queue *queue, bool wait)
 	disk_announce(&queue->queue);
 }
 
-static void on_completed(struct loop_fd *self, uint32_t epoll_events)
+static void on_ready(struct engine *engine)
 {
-	advance(container_of(self, struct raw_queue, completed), false);
+	advance(engine->opaque, false);
 }
 
 // -- requests --
@@ -331,29 +303,52 @@ int raw_write(struct disk *disk, const void *data, size_t len, uint64_t offset)
 
 // -- queues --
 
-static int set_up_aio(struct raw_queue *queue)
+static const struct engine_ops *named_engine(enum disk_aio aio)
 {
-	const char *path = queue->file->path;
-	int ret = io_setup(RAW_DEPTH, &queue->aio);
-
-	if (!ret)
-		return 0;
-	queue->aio = NULL;
-	if (ret == -EAGAIN)
-		return fail_msg(EAGAIN,
-				"disk %s: the host has no more asynchronous I/O to give; "
-				"raise its limit: sysctl fs.aio-max-nr=1048576",
-				path);
-	return fail(-ret, "disk %s: set up asynchronous I/O", path);
+	switch (aio) {
+	case DISK_AIO_THREADS:
+		return &engine_threads;
+	case DISK_AIO_NATIVE:
+		return &engine_native;
+#ifdef HAVE_URING
+	case DISK_AIO_IO_URING:
+		return &engine_uring;
+#endif
+	default:
+		return NULL;
+	}
 }
 
-static int watch_completions(struct raw_queue *queue)
+static int try_engine(struct raw_queue *queue, const struct engine_ops *ops, struct loop *loop,
+		      bool quiet)
 {
-	queue->completed.ready = on_completed;
-	queue->completed.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (queue->completed.fd < 0)
-		return fail(errno, "disk %s: create an eventfd", queue->file->path);
-	return loop_add_fd(queue->loop, &queue->completed, EPOLLIN | EPOLLET);
+	int ret = ops ? ops->create(&queue->engine, queue->file, loop, quiet) : -ENOSYS;
+
+	if (!ret) {
+		queue->engine->ready = on_ready;
+		queue->engine->opaque = queue;
+		debug("disk %s: aio=%s", queue->file->path, ops->name);
+	} else if (quiet && ops) {
+		debug("disk %s: no aio=%s: %s", queue->file->path, ops->name, strerror(-ret));
+	}
+	return ret;
+}
+
+// io_uring is a wish that not every host grants. The kernel's own asynchronous I/O is so
+// for direct I/O only; with the page cache it is no more than a detour.
+static int choose_engine(struct raw_queue *queue, struct loop *loop)
+{
+	const struct disk_file *file = queue->file;
+	enum disk_aio wish = file->aio;
+
+	if (wish == DISK_AIO_IO_URING && !try_engine(queue, named_engine(wish), loop, true))
+		return 0;
+	if (wish == DISK_AIO_NATIVE)
+		return try_engine(queue, &engine_native, loop, false);
+	if (wish != DISK_AIO_THREADS && file->direct &&
+	    !try_engine(queue, &engine_native, loop, true))
+		return 0;
+	return try_engine(queue, &engine_threads, loop, false);
 }
 
 static int map_zeroes(struct raw_queue *queue)
@@ -369,10 +364,8 @@ static void free_queue(struct raw_queue *queue)
 {
 	if (queue->zeroes)
 		munmap(queue->zeroes, ZEROES_BYTES);
-	if (queue->aio)
-		io_destroy(queue->aio);
-	if (queue->completed.fd >= 0)
-		close(queue->completed.fd);
+	if (queue->engine)
+		queue->engine->ops->free(queue->engine);
 	free(queue);
 }
 
@@ -384,15 +377,11 @@ static int raw_attach(struct disk *disk, struct loop *loop, struct disk_queue **
 	if (!new)
 		return fail(ENOMEM, "disk %s", disk->path);
 	new->file = &to_raw(disk)->file;
-	new->loop = loop;
-	new->completed.fd = -1;
-	for (unsigned i = 0; i < RAW_DEPTH; i++)
+	for (unsigned i = 0; i < ENGINE_DEPTH; i++)
 		release_op(new, &new->ops[i]);
-	ret = set_up_aio(new);
+	ret = map_zeroes(new);
 	if (!ret)
-		ret = map_zeroes(new);
-	if (!ret)
-		ret = watch_completions(new);
+		ret = choose_engine(new, loop);
 	if (ret)
 		free_queue(new);
 	else
@@ -400,12 +389,9 @@ static int raw_attach(struct disk *disk, struct loop *loop, struct disk_queue **
 	return ret;
 }
 
-static void raw_detach(struct disk_queue *base)
+static void raw_detach(struct disk_queue *queue)
 {
-	struct raw_queue *queue = to_raw_queue(base);
-
-	loop_remove_fd(queue->loop, &queue->completed);
-	free_queue(queue);
+	free_queue(to_raw_queue(queue));
 }
 
 // -- life --

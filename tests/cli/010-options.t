@@ -113,6 +113,8 @@ for key in iops bw; do
 	for value in 0 '' fast 1: 1:x; do bad --disk "$work/disk,$key=$value" 'is not a rate'; done
 	bad --disk "$work/disk,${key}_burst=5" "${key}_burst= goes with $key="
 done
+bad --disk "$work/disk,aio=posix" 'use threads, native or io_uring'
+for value in threads native io_uring; do good -d "$work/disk,aio=$value"; done
 bad --disk "$work/disk,format=vmdk" 'use raw or qcow2'
 good -d "$work/disk,queues=2,serial=abc,werror=stop,rerror=report,iops=100:200,bw=1M,bw_burst=8M"
 refused "a disk that is not there" "$work/none.*No such file" run "$kernel" -d "$work/none"

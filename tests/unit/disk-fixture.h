@@ -38,6 +38,7 @@ struct fixture {
 	struct loop loop;
 	struct disk *disk;
 	struct disk_queue *queue;
+	enum disk_aio aio; // by which open_disk() works
 	unsigned batches;
 	char message[4096]; // what was logged by the last expect_refusal()
 };
@@ -131,7 +132,7 @@ static inline void open_config(struct fixture *f, struct disk_config config)
 
 static inline void open_disk(struct fixture *f)
 {
-	open_config(f, (struct disk_config){ .path = f->path });
+	open_config(f, (struct disk_config){ .path = f->path, .aio = f->aio });
 }
 
 static inline int try_open(const char *path, bool read_only)

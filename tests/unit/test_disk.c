@@ -304,6 +304,29 @@ static void test_read_only(void **state)
 	assert_int_equal(transfer(f, DISK_FLUSH, 0, NULL, 0), 0);
 }
 
+// -- engines --
+
+static int setup_native(void **state)
+{
+	int ret = setup(state);
+
+	((struct fixture *)*state)->aio = DISK_AIO_NATIVE;
+	return ret;
+}
+
+// Threads where it is not to be had.
+static int setup_uring(void **state)
+{
+	int ret = setup(state);
+
+	((struct fixture *)*state)->aio = DISK_AIO_IO_URING;
+	return ret;
+}
+
+#define NATIVE_TEST(f) cmocka_unit_test_setup_teardown(f, setup_native, teardown)
+#define URING_TEST(f) cmocka_unit_test_setup_teardown(f, setup_uring, teardown)
+#define EACH_ENGINE(f) DISK_TEST(f), NATIVE_TEST(f), URING_TEST(f)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,12 +339,12 @@ int main(void)
 		DISK_TEST(test_character_device),
 		DISK_TEST(test_qcow2),
 		DISK_TEST(test_lock),
-		DISK_TEST(test_read_and_write),
-		DISK_TEST(test_scattered),
-		DISK_TEST(test_many_at_once),
-		DISK_TEST(test_batch),
-		DISK_TEST(test_completion_by_the_loop),
-		DISK_TEST(test_submit_from_done),
+		EACH_ENGINE(test_read_and_write),
+		EACH_ENGINE(test_scattered),
+		EACH_ENGINE(test_many_at_once),
+		EACH_ENGINE(test_batch),
+		EACH_ENGINE(test_completion_by_the_loop),
+		EACH_ENGINE(test_submit_from_done),
 		DISK_TEST(test_ranges_beyond_the_end),
 		DISK_TEST(test_read_only),
 	};

@@ -76,7 +76,7 @@ static void test_read_behind_a_new_end(void **state)
 
 static int attach_without_aio(struct fixture *f)
 {
-	struct disk_config config = { .path = f->path };
+	struct disk_config config = { .path = f->path, .aio = DISK_AIO_NATIVE };
 
 	deny(SYS_io_setup, EAGAIN);
 	return disk_open(&f->disk, &config) ||
@@ -97,11 +97,16 @@ static void test_no_aio_contexts_left(void **state)
 	assert_non_null(strstr(f->message, "fs.aio-max-nr"));
 }
 
+static void open_native(struct fixture *f)
+{
+	open_config(f, (struct disk_config){ .path = f->path, .aio = DISK_AIO_NATIVE });
+}
+
 static int submit_fails(struct fixture *f)
 {
 	char data[512];
 
-	open_disk(f);
+	open_native(f);
 	deny(SYS_io_submit, EIO);
 	return transfer(f, DISK_READ, 0, data, 512) != -EIO ||
 	       transfer(f, DISK_FLUSH, 0, NULL, 0) != -EIO;
@@ -116,7 +121,7 @@ static int submit_again(struct fixture *f)
 {
 	char data[512];
 
-	open_disk(f);
+	open_native(f);
 	deny(SYS_io_submit, EAGAIN);
 	return transfer(f, DISK_READ, 0, data, 512) != -EAGAIN;
 }
@@ -130,7 +135,7 @@ static void test_submit_is_out_of_resources(void **state)
 // As on a file system whose flush is not asynchronous.
 static int flush_falls_back(struct fixture *f)
 {
-	open_disk(f);
+	open_native(f);
 	deny(SYS_io_submit, EINVAL);
 	if (transfer(f, DISK_FLUSH, 0, NULL, 0) != 0)
 		return 1;
