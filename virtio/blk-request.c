@@ -86,7 +86,7 @@ static void complete(struct blk_slot *slot, enum blk_status status)
 		virtqueue_mark_written(vq, slot->iov, slot->in_gpa, slot->in_count, UINT64_MAX);
 		__atomic_store_n(slot->status, status, __ATOMIC_RELAXED);
 		memory_mark_written(vdev_of(slot)->memory, slot->status_gpa, 1);
-		virtqueue_push(vq, slot->head, filled_bytes(slot, status));
+		virtqueue_fill(vq, slot->head, filled_bytes(slot, status));
 	}
 	free_slot(slot);
 }
