@@ -15,7 +15,8 @@
 #include "util.h"
 
 #define FRAMES_HEADER_BYTES 4
-#define FRAME_BYTES_MIN 14 // an Ethernet header
+#define FRAMES_AHEAD_BYTES 4096 // read along with a large frame
+#define FRAME_BYTES_MIN 14      // an Ethernet header
 #define FRAME_BYTES_MAX (65535 + FRAME_BYTES_MIN)
 
 // What came from a socket and was not handed out yet, or waits for the socket.
@@ -37,12 +38,17 @@ void frames_enlarge_socket(int fd);
 
 // -- receiving --
 
-// Reads what is there, as far as there is room. How many bytes; 0: the end; -EAGAIN:
-// nothing came; other -errno. No message.
-ssize_t frames_fill(struct frames_buffer *in, int fd) MUST_CHECK;
+// Reads what is there, at most @max_bytes, as far as there is room. How many bytes; 0: the
+// end; -EAGAIN: nothing came; other -errno. No message.
+ssize_t frames_fill(struct frames_buffer *in, int fd, size_t max_bytes) MUST_CHECK;
 // Takes the next frame out: its length, @frame valid until the next frames_fill();
 // -EAGAIN: none is whole yet; -EPROTO: no peer of ours sends such a length.
 ssize_t frames_next(struct frames_buffer *in, const uint8_t **frame) MUST_CHECK;
+// Where a large frame has begun: reads the rest of it straight into @iov, and a little of
+// what follows into the buffer. As frames_fill(), but for the frame's length where it is
+// whole in @iov then; else @iov is undefined. -ENOTSUP: this is not the case for it.
+ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec *iov,
+			   unsigned count, bool *whole) MUST_CHECK;
 bool frames_has_whole(const struct frames_buffer *in); // or one that is -EPROTO
 static inline bool frames_empty(const struct frames_buffer *buffer)
 {

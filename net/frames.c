@@ -15,6 +15,7 @@
 #define SOCKET_BYTES (4 << 20)
 #define ROOM_BYTES (FRAMES_HEADER_BYTES + FRAME_BYTES_MAX)
 #define IOV_MAX_DIRECT 64 // a frame in more pieces is copied
+#define DIRECT_BYTES 8192 // what is less is copied as quickly
 
 int frames_buffer_init(struct frames_buffer *buffer, size_t size_bytes)
 {
@@ -66,18 +67,31 @@ static bool make_room(struct frames_buffer *buffer, size_t bytes)
 
 // -- receiving --
 
-ssize_t frames_fill(struct frames_buffer *in, int fd)
+static ssize_t receive_some(int fd, const struct iovec *iov, unsigned count)
 {
+	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+	ssize_t n;
+
+	do {
+		n = recvmsg(fd, &message, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return n;
+}
+
+ssize_t frames_fill(struct frames_buffer *in, int fd, size_t max_bytes)
+{
+	struct iovec room;
 	ssize_t n;
 
 	// Less than a frame is left over after frames_next(), so there is room.
 	(void)make_room(in, ROOM_BYTES);
-	do {
-		n = recv(fd, in->data + in->end, in->size_bytes - in->end, MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	in->end += (size_t)n;
+	room.iov_base = in->data + in->end;
+	room.iov_len = MIN(in->size_bytes - in->end, max_bytes);
+	n = receive_some(fd, &room, 1);
+	if (n > 0)
+		in->end += (size_t)n;
 	return n;
 }
 
@@ -121,6 +135,47 @@ ssize_t frames_next(struct frames_buffer *in, const uint8_t **frame)
 		return -EPROTO;
 	*frame = in->data + in->start + FRAMES_HEADER_BYTES;
 	in->start += FRAMES_HEADER_BYTES + length;
+	return (ssize_t)length;
+}
+
+// How many bytes of the frame that has begun have yet to come; 0: none has.
+static size_t missing_bytes(const struct frames_buffer *in)
+{
+	if (waiting(in) < FRAMES_HEADER_BYTES || frames_has_whole(in))
+		return 0;
+	return FRAMES_HEADER_BYTES + next_length(in) - waiting(in);
+}
+
+// The buffer is left as if all had been read into it: what follows the frame stands where
+// it would, and so does the part of a frame that is still not whole.
+ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec *iov,
+			   unsigned count, bool *whole)
+{
+	size_t missing = missing_bytes(in), length, had, behind;
+	struct iovec pieces[IOV_MAX_DIRECT + 1];
+	unsigned used;
+	ssize_t n;
+
+	if (missing < DIRECT_BYTES || !make_room(in, missing + FRAMES_AHEAD_BYTES))
+		return -ENOTSUP;
+	length = next_length(in);
+	had = length - missing;
+	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, had, missing);
+	if (iov_total(pieces, used) < missing)
+		return -ENOTSUP;
+	behind = in->end + missing;
+	pieces[used] = (struct iovec){ in->data + behind, FRAMES_AHEAD_BYTES };
+	n = receive_some(fd, pieces, used + 1);
+	if (n <= 0)
+		return n;
+	*whole = (size_t)n >= missing;
+	if (!*whole) {
+		in->end += iov_to_buf(pieces, used, 0, in->data + in->end, (size_t)n);
+		return n;
+	}
+	iov_from_buf(iov, count, 0, in->data + in->start + FRAMES_HEADER_BYTES, had);
+	in->start = behind;
+	in->end = behind + (size_t)n - missing;
 	return (ssize_t)length;
 }
 

@@ -38,6 +38,7 @@ struct stream {
 	struct loop_fd peer;
 	uint32_t watched; // EPOLL* of peer
 	bool receive;     // readable() is wanted
+	bool large;       // the frames that come are
 	bool full;        // the socket takes no more; writable() is owed
 	bool owed_writable;
 	bool link_told; // what link_changed() said last

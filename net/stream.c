@@ -3,7 +3,8 @@
 //
 // Small frames gather until the end of a round of the loop and leave together with one
 // call of the kernel's; a large one leaves at once, without a copy, behind those that
-// wait. Frames are received by the bufferful. What the device is told (the link, that
+// wait. Frames are received by the bufferful, large ones but for their beginning straight
+// where they belong. What the device is told (the link, that
 // there is more to receive) comes from the loop, never from within the device's own calls.
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define BUFFER_BYTES (512 * KIB)
 #define GATHER_BYTES (64 * KIB) // more is not kept waiting for the end of the round
 #define COPY_BYTES (4 * KIB)    // larger frames are sent as they lie
+#define LARGE_BYTES (16 * KIB)  // so are received ones
 #define REDIAL_NS NSEC_PER_SEC
 
 static struct stream *stream_of(struct net *net)
@@ -196,11 +198,10 @@ static void expect_more(struct stream *stream)
 	loop_arm_timer(stream->loop, &stream->silence, clock_monotonic_ns() + stream->silence_ns);
 }
 
-// 0: there is more in the buffer now; else what receive() returns.
-static int fill_in(struct stream *stream)
+// What frames_fill() returned: 0 when there is more in the buffer now; else what receive()
+// returns.
+static int check_fill(struct stream *stream, ssize_t n)
 {
-	ssize_t n = frames_fill(&stream->in, stream->fd);
-
 	if (n > 0) {
 		stream->heard = true;
 		return 0;
@@ -214,31 +215,58 @@ static int fill_in(struct stream *stream)
 	return -ENOTCONN;
 }
 
+// Reads more, so that the frame is in the buffer or, its length returned, in @iov. Little
+// at a time where frames are large: what is in the buffer is copied once more.
+static ssize_t fill_in(struct stream *stream, const struct iovec *iov, unsigned count)
+{
+	size_t max = stream->large ? FRAMES_AHEAD_BYTES : SIZE_MAX;
+	bool whole = false;
+	ssize_t n = frames_fill_direct(&stream->in, stream->fd, iov, count, &whole);
+	int err;
+
+	if (n == -ENOTSUP)
+		n = frames_fill(&stream->in, stream->fd, max);
+	err = check_fill(stream, n);
+	if (err)
+		return err;
+	return whole ? n : 0;
+}
+
 static int refuse_length(struct stream *stream)
 {
 	stream_lose(stream, "the peer sent what is no frame");
 	return -ENOTCONN;
 }
 
-static ssize_t stream_receive(struct net *net, unsigned pair, const struct iovec *iov,
-			      unsigned count)
+static ssize_t take_frame(struct stream *stream, const struct iovec *iov, unsigned count)
 {
-	struct stream *stream = stream_of(net);
 	const uint8_t *frame;
 	ssize_t length;
 
-	if (stream->fd < 0)
-		return -ENOTCONN;
 	while ((length = frames_next(&stream->in, &frame)) == -EAGAIN) {
-		int err = fill_in(stream);
+		ssize_t filled = fill_in(stream, iov, count);
 
-		if (err)
-			return err;
+		if (filled)
+			return filled;
 	}
 	if (length < 0)
 		return refuse_length(stream);
 	if (iov_from_buf(iov, count, 0, frame, (size_t)length) != (size_t)length)
 		return -EMSGSIZE;
+	return length;
+}
+
+static ssize_t stream_receive(struct net *net, unsigned pair, const struct iovec *iov,
+			      unsigned count)
+{
+	struct stream *stream = stream_of(net);
+	ssize_t length;
+
+	if (stream->fd < 0)
+		return -ENOTCONN;
+	length = take_frame(stream, iov, count);
+	if (length > 0)
+		stream->large = (size_t)length > LARGE_BYTES;
 	return length;
 }
 

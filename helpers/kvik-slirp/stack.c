@@ -21,6 +21,7 @@
 #define IN_BYTES (512 * KIB)
 // More waits only while the guest takes nothing; then frames are lost, as on a wire.
 #define OUT_BYTES (4 * MIB)
+#define COPY_BYTES 4096 // larger frames are sent at once, as they lie
 #define NSEC_PER_MSEC 1000000
 #define NAMESERVER 3 // the last byte of its address
 
@@ -36,6 +37,7 @@ struct stack {
 	int fd;
 	struct frames_buffer in;
 	struct frames_buffer out;
+	bool full; // the socket takes no more in this round
 	struct timer *timers;
 	struct pollfd *polls; // [0] is the guest's socket
 	unsigned poll_count;
@@ -50,7 +52,12 @@ static ssize_t send_packet(const void *frame, size_t len, void *opaque)
 	struct stack *stack = opaque;
 	const struct iovec iov = { (void *)frame, len };
 
-	(void)!frames_put(&stack->out, &iov, 1);
+	if (len <= COPY_BYTES || stack->full) {
+		(void)!frames_put(&stack->out, &iov, 1);
+		return (ssize_t)len;
+	}
+	// An end of the connection is found at the end of the round.
+	stack->full = frames_send(&stack->out, stack->fd, &iov, 1) != 0;
 	return (ssize_t)len;
 }
 
@@ -324,7 +331,7 @@ static int sleep_for_events(struct stack *stack)
 // 0, or 1 at the end.
 static int take_frames(struct stack *stack)
 {
-	ssize_t n = frames_fill(&stack->in, stack->fd), length;
+	ssize_t n = frames_fill(&stack->in, stack->fd, SIZE_MAX), length;
 	const uint8_t *frame;
 
 	if (n == -EAGAIN)
@@ -349,6 +356,7 @@ int stack_run(struct stack *stack)
 			end = take_frames(stack);
 		run_timers(stack);
 		err = frames_flush(&stack->out, stack->fd);
+		stack->full = err == -EAGAIN;
 		if (err && err != -EAGAIN)
 			return 0; // closed
 	}

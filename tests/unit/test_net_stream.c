@@ -91,6 +91,63 @@ static void test_receives_frames_cut_anywhere(void **state)
 	}
 }
 
+// What is missing of a large frame is read straight to its place.
+static void test_receives_large_frames_cut_anywhere(void **state)
+{
+	static const size_t cuts[] = { 1, 4, 5, 100, 4096, 8192, 30000, 51999, 52000, 60003 };
+	static uint8_t data[4 + 60000 + 4 + 60000 + 4 + 20];
+	struct rig *rig = *state;
+
+	put_length(data, 60000);
+	fill_frame(data + 4, 60000, 1);
+	put_length(data + 60004, 60000);
+	fill_frame(data + 60008, 60000, 2);
+	put_length(data + 120008, 20);
+	fill_frame(data + 120012, 20, 3);
+	for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+		rig->frames = 0;
+		peer_write(rig, data, cuts[i]);
+		run_for(rig, 0);
+		run_for(rig, 0);
+		peer_write(rig, data + cuts[i], 60004 - cuts[i]);
+		run_until(rig, rig->frames == 1);
+		assert_frame(rig->frame, 60000, 1);
+		peer_write(rig, data + 60004, cuts[i]);
+		run_for(rig, 0);
+		run_for(rig, 0);
+		rig->stops = true;
+		rig->take = 1;
+		peer_write(rig, data + 60004 + cuts[i], sizeof(data) - 60004 - cuts[i]);
+		run_until(rig, rig->frames == 2);
+		assert_int_equal(rig->frame_len, 60000);
+		assert_frame(rig->frame, 60000, 2);
+		rig->stops = false;
+		rig->take = 64;
+		net_watch(rig->net, 0, true);
+		run_until(rig, rig->frames == 3);
+		assert_int_equal(rig->frame_len, 20);
+		assert_frame(rig->frame, 20, 3);
+	}
+}
+
+static void test_receives_a_large_frame_into_many_pieces(void **state)
+{
+	struct rig *rig = *state;
+	struct iovec iov[600];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(iov); i++)
+		iov[i] = (struct iovec){ rig->frame + i * 100, 100 };
+	net_watch(rig->net, 0, false);
+	for (unsigned i = 0; i < 3; i++) {
+		peer_send(rig, 60000, i);
+		assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), 60000);
+		assert_frame(rig->frame, 60000, i);
+	}
+	peer_send(rig, 60001, 9);
+	assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), -EMSGSIZE);
+	assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), -EAGAIN);
+}
+
 // More than the buffer holds, so that it wraps again and again.
 static void test_receives_a_long_sequence(void **state)
 {
@@ -621,6 +678,8 @@ int main(void)
 		WITH_PEER(test_receives_frames_of_all_sizes),
 		WITH_PEER(test_receives_a_frame_that_comes_byte_by_byte),
 		WITH_PEER(test_receives_frames_cut_anywhere),
+		WITH_PEER(test_receives_large_frames_cut_anywhere),
+		WITH_PEER(test_receives_a_large_frame_into_many_pieces),
 		WITH_PEER(test_receives_a_long_sequence),
 		WITH_PEER(test_tells_again_of_what_is_in_the_buffer),
 		WITH_PEER(test_is_silent_while_not_watched),
