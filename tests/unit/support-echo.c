@@ -45,9 +45,11 @@ static void echo_reset(struct virtio_device *vdev)
 
 static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
-	if (!(vdev->queues[0].split.used->flags & RING_USED_NO_NOTIFY))
+	struct virtqueue *vq = &vdev->queues[0];
+
+	if (!vq->is_packed && !(vq->split.used->flags & RING_USED_NO_NOTIFY))
 		to_echo(vdev)->taken_notified++;
-	virtqueue_push(&vdev->queues[0], chain->head, chain->in_bytes);
+	virtqueue_push(vq, chain->head, chain->in_bytes);
 	return true;
 }
 

@@ -178,6 +178,31 @@ static void test_bad_queues(void **state)
 	assert_int_equal(e->echo->activated, 1);
 }
 
+// A packed ring's size may be any (2.8.10.1), and what it lies on is checked as well.
+static void test_packed_queues(void **state)
+{
+	struct echo_guest *e = *state;
+	struct ring_used_elem elem;
+
+	assert_int_equal(guest_negotiate(&e->guest, VIRTIO_F_RING_PACKED), GUEST_FEATURES_OK);
+	guest_set_up_queue(&e->guest, &e->q[0], 0, 13);
+	set_status(e, GUEST_DRIVER_OK);
+	assert_int_equal(status(e), GUEST_DRIVER_OK);
+	for (unsigned i = 0; i < 40; i++) {
+		echo_guest_offer(e);
+		guest_kick(&e->q[0]);
+		guest_wait_used(&e->q[0], &elem);
+		assert_int_equal(elem.len, 16);
+	}
+	assert_int_equal(guest_negotiate(&e->guest, VIRTIO_F_RING_PACKED), GUEST_FEATURES_OK);
+	guest_set_up_queue(&e->guest, &e->q[0], 0, 13);
+	guest_write32(&e->guest, MMIO_QUEUE_READY, 0);
+	guest_write32(&e->guest, MMIO_QUEUE_DRIVER, e->q[0].avail_gpa + 1);
+	guest_write32(&e->guest, MMIO_QUEUE_READY, 1);
+	set_status(e, GUEST_DRIVER_OK);
+	assert_int_equal(status(e), GUEST_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET);
+}
+
 static void test_queue_set_up_only_between_features_and_driver_ok(void **state)
 {
 	struct echo_guest *e = *state;
@@ -362,6 +387,7 @@ int main(void)
 		ECHO_TEST_BOTH_LOOPS(test_activation_and_reset),
 		ECHO_TEST_BOTH_LOOPS(test_activation_fails),
 		ECHO_TEST_BOTH_LOOPS(test_bad_queues),
+		ECHO_TEST_BOTH_LOOPS(test_packed_queues),
 		ECHO_TEST_BOTH_LOOPS(test_queue_set_up_only_between_features_and_driver_ok),
 		ECHO_TEST_BOTH_LOOPS(test_round_trip),
 		ECHO_TEST_BOTH_LOOPS(test_chains_offered_before_driver_ok),
