@@ -14,11 +14,6 @@
 #define L2_RESERVED 0x3f000000000001feULL
 #define SNAPSHOT_EXTRA_MAX 1024
 
-static unsigned long long ull(uint64_t value)
-{
-	return value;
-}
-
 void qcow2_found_error(struct qcow2_checker *checker, const char *fmt, ...)
 {
 	char text[200];
@@ -73,7 +68,7 @@ static void count_packed(struct qcow2_checker *checker, struct pass *pass, uint6
 
 	if (!qcow2_count_refs(checker, run.first << bits, run.count << bits)) {
 		qcow2_found_error(checker, "guest cluster %llu: compressed data beyond the end",
-				  ull(cluster));
+				  qcow2_ull(cluster));
 		clear_entry(checker, pass, at);
 	} else if (pass->active) {
 		checker->report->allocated_clusters++;
@@ -93,7 +88,7 @@ static void count_entry(struct qcow2_checker *checker, struct pass *pass, uint64
 	}
 	if (!place_is_possible(image, entry)) {
 		qcow2_found_error(checker, "guest cluster %llu: entry %#llx is impossible",
-				  ull(cluster), ull(entry));
+				  qcow2_ull(cluster), qcow2_ull(entry));
 		clear_entry(checker, pass, at);
 		return;
 	}
@@ -117,7 +112,7 @@ static int judge_flag(struct qcow2_checker *checker, const char *what, uint64_t 
 	if (ret || copied == (!packed && count == 1))
 		return ret;
 	qcow2_found_error(checker, "%s %llu: is %smarked as the only user of its cluster", what,
-			  ull(number), copied ? "" : "not ");
+			  qcow2_ull(number), copied ? "" : "not ");
 	if (checker->repair == QCOW2_REPAIR_ALL) {
 		*entry ^= QCOW2_COPIED;
 		checker->report->errors_fixed++;
@@ -180,7 +175,8 @@ static int bad_l1_entry(struct qcow2_checker *checker, struct pass *pass, uint64
 {
 	if (pass->flags)
 		return 0; // told by the first pass
-	qcow2_found_error(checker, "L1 entry %llu, %#llx, is impossible", ull(i), ull(entry));
+	qcow2_found_error(checker, "L1 entry %llu, %#llx, is impossible", qcow2_ull(i),
+			  qcow2_ull(entry));
 	if (checker->repair != QCOW2_REPAIR_ALL || !pass->active)
 		return 0;
 	checker->report->errors_fixed++;
@@ -259,7 +255,7 @@ static int check_snapshot(struct qcow2_checker *checker, unsigned i, uint64_t *a
 			EINVAL,
 			"disk %s: qcow2: snapshot %u is impossible: an L1 table of %u entries "
 			"at %llu",
-			image->path, i, entries, ull(l1_offset));
+			image->path, i, entries, qcow2_ull(l1_offset));
 	*at += align_up(sizeof(entry) + extra + load_be16(entry + 12) + load_be16(entry + 14), 8);
 	return entries ? check_snapshot_l1(checker, l1_offset, entries) : 0;
 }
@@ -275,7 +271,7 @@ static int check_snapshots(struct qcow2_checker *checker)
 	if (!qcow2_offset_ok(image, at, 1))
 		return fail_msg(EINVAL,
 				"disk %s: qcow2: its snapshots at %llu are not within the file",
-				image->path, ull(at));
+				image->path, qcow2_ull(at));
 	for (unsigned i = 0; !ret && i < image->snapshot_count; i++)
 		ret = check_snapshot(checker, i, &at);
 	if (!ret &&
@@ -309,8 +305,8 @@ static int allocate_counts(struct qcow2_checker *checker, uint64_t limit_bytes)
 			EFBIG,
 			"disk %s: qcow2: a check needs %llu MiB of memory, more than the %llu "
 			"MiB that it may have here",
-			image->path, ull(checker->clusters * sizeof(*checker->counts) / MIB),
-			ull(limit_bytes / MIB));
+			image->path, qcow2_ull(checker->clusters * sizeof(*checker->counts) / MIB),
+			qcow2_ull(limit_bytes / MIB));
 	checker->counts = calloc(checker->clusters + 1, sizeof(*checker->counts));
 	return checker->counts ? 0 : fail(ENOMEM, "disk %s", image->path);
 }
@@ -417,6 +413,6 @@ int qcow2_check(struct qcow2_image *image, enum qcow2_repair repair, bool verbos
 	if (!ret)
 		ret = clear_marks(&checker);
 	if (!ret && verbose && checker.told > TOLD_MAX)
-		warn("disk %s: and %llu more", image->path, ull(checker.told - TOLD_MAX));
+		warn("disk %s: and %llu more", image->path, qcow2_ull(checker.told - TOLD_MAX));
 	return ret;
 }

@@ -9,11 +9,6 @@
 
 #include "qcow2.h"
 
-static unsigned long long ull(uint64_t value)
-{
-	return value;
-}
-
 bool qcow2_count_refs(struct qcow2_checker *checker, uint64_t offset, uint64_t len)
 {
 	unsigned bits = checker->image->cluster_bits;
@@ -44,8 +39,8 @@ static void found_leak(struct qcow2_checker *checker)
 static void found_too_low(struct qcow2_checker *checker, uint64_t cluster, uint64_t count,
 			  uint64_t wanted)
 {
-	qcow2_found_error(checker, "cluster %llu: has refcount %llu and %llu users", ull(cluster),
-			  ull(count), ull(wanted));
+	qcow2_found_error(checker, "cluster %llu: has refcount %llu and %llu users",
+			  qcow2_ull(cluster), qcow2_ull(count), qcow2_ull(wanted));
 	if (checker->repair == QCOW2_REPAIR_ALL)
 		checker->report->errors_fixed++;
 }
@@ -130,7 +125,8 @@ static void count_block(struct qcow2_checker *checker, uint64_t i)
 		qcow2_count_refs(checker, entry, image->cluster_bytes);
 		return;
 	}
-	qcow2_found_error(checker, "refcount block %llu cannot be at %llu", ull(i), ull(entry));
+	qcow2_found_error(checker, "refcount block %llu cannot be at %llu", qcow2_ull(i),
+			  qcow2_ull(entry));
 	bad_tables(checker);
 	image->refcount_table[i] = 0;
 }
@@ -148,7 +144,7 @@ static void count_tables(struct qcow2_checker *checker)
 		if (!checker->counts[cluster] || has_block(image, cluster))
 			continue;
 		qcow2_found_error(checker, "cluster %llu: has no refcount, and %u users",
-				  ull(cluster), checker->counts[cluster]);
+				  qcow2_ull(cluster), checker->counts[cluster]);
 		bad_tables(checker);
 	}
 }

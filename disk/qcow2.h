@@ -15,6 +15,7 @@
 #ifndef KVIK_DISK_QCOW2_H
 #define KVIK_DISK_QCOW2_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -108,7 +109,21 @@ struct qcow2_image {
 	struct log_ratelimit limit;
 };
 
+// Refuses to open it: a message, and -EINVAL.
+#define qcow2_refuse(image, fmt, ...) \
+	fail_msg(EINVAL, "disk %s: qcow2: " fmt, (image)->path, ##__VA_ARGS__)
+
+static inline unsigned long long qcow2_ull(uint64_t value) // for messages
+{
+	return value;
+}
+
 // -- qcow2-header.c --
+
+// Reads and checks the header of @image, of which the file is known.
+int qcow2_read_header(struct qcow2_image *image) MUST_CHECK;
+
+// -- qcow2-image.c --
 
 struct qcow2_open_flags {
 	bool read_only;
@@ -127,6 +142,8 @@ int qcow2_image_close(struct qcow2_image *image);
 int qcow2_write_features(struct qcow2_image *image) MUST_CHECK;
 // Call before metadata is changed: sets the dirty bit. 0 or -errno.
 int qcow2_begin_change(struct qcow2_image *image) MUST_CHECK;
+// True if a table can be at @offset: aligned and in the file.
+bool qcow2_offset_ok(const struct qcow2_image *image, uint64_t offset, uint64_t len);
 // 0 or -errno, without a message. Does nothing for a volatile image.
 int qcow2_sync(struct qcow2_image *image) MUST_CHECK;
 
@@ -152,9 +169,6 @@ void qcow2_set_exit(struct qcow2_set *set);
 
 // Says what is wrong, and lets no more be written. Returns -EIO.
 int qcow2_corrupt(struct qcow2_image *image, const char *fmt, ...) PRINTF_LIKE(2, 3);
-// True if a table can be at @offset: aligned and in the file.
-bool qcow2_offset_ok(const struct qcow2_image *image, uint64_t offset, uint64_t len);
-
 static inline uint64_t qcow2_clusters(const struct qcow2_image *image, uint64_t bytes)
 {
 	return (bytes >> image->cluster_bits) + !!(bytes & (image->cluster_bytes - 1));
