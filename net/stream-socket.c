@@ -221,27 +221,27 @@ static int open_path(struct socket_net *net, const struct net_config *config)
 	return config->listen ? open_listener(net, config) : open_connection(net, config);
 }
 
-int net_stream_open(struct net **result, const struct net_config *config)
+int net_stream_open(struct net **net, const struct net_config *config)
 {
 	bool dials = config->fd < 0 && !config->listen;
-	struct socket_net *net;
+	struct socket_net *wire;
 	int err;
 
 	if (config->fd < 0 && !config->socket_path)
 		return net_fail(config, EINVAL, "mode=stream needs a socket's path or fd=");
-	net = calloc(1, sizeof(*net));
-	if (!net)
+	wire = calloc(1, sizeof(*wire));
+	if (!wire)
 		return net_fail(config, ENOMEM, "%m");
-	net->listener = (struct loop_fd){ .fd = -1, .ready = accept_peer };
-	err = stream_init(&net->stream, dials ? &connecting : &waiting);
+	wire->listener = (struct loop_fd){ .fd = -1, .ready = accept_peer };
+	err = stream_init(&wire->stream, dials ? &connecting : &waiting);
 	if (err) {
-		free(net);
+		free(wire);
 		return err;
 	}
-	err = config->fd >= 0 ? open_fd(net, config) : open_path(net, config);
+	err = config->fd >= 0 ? open_fd(wire, config) : open_path(wire, config);
 	if (err)
-		close_socket(&net->stream);
+		close_socket(&wire->stream);
 	else
-		*result = &net->stream.net;
+		*net = &wire->stream.net;
 	return err;
 }

@@ -108,27 +108,27 @@ static int open_helper(struct user_net *net, const struct net_config *config)
 	return 0;
 }
 
-int net_user_open(struct net **result, const struct net_config *config)
+int net_user_open(struct net **net, const struct net_config *config)
 {
-	struct user_net *net = calloc(1, sizeof(*net));
+	struct user_net *user = calloc(1, sizeof(*user));
 	int err;
 
-	if (!net)
+	if (!user)
 		return net_fail(config, ENOMEM, "%m");
-	err = stream_init(&net->stream, &helper_source);
+	err = stream_init(&user->stream, &helper_source);
 	if (err) {
-		free(net);
+		free(user);
 		return err;
 	}
-	net->helper.messages.fd = -1;
-	net->helper.verbose = config->backend == NET_USER_SLIRP;
-	snprintf(net->stream.name, sizeof(net->stream.name), "%s",
-		 net->helper.verbose ? "kvik-slirp" : "passt");
-	net->stream.net.info.mtu = config->mtu ? config->mtu : default_mtu(config);
-	err = open_helper(net, config);
+	user->helper.messages.fd = -1;
+	user->helper.verbose = config->backend == NET_USER_SLIRP;
+	snprintf(user->stream.name, sizeof(user->stream.name), "%s",
+		 user->helper.verbose ? "kvik-slirp" : "passt");
+	user->stream.net.info.mtu = config->mtu ? config->mtu : default_mtu(config);
+	err = open_helper(user, config);
 	if (err)
-		close_user(&net->stream);
+		close_user(&user->stream);
 	else
-		*result = &net->stream.net;
+		*net = &user->stream.net;
 	return err;
 }

@@ -61,11 +61,12 @@ static bool parse_endpoint(struct endpoint *endpoint, char *text)
 
 int forward_parse(struct forward *forward, const char *text)
 {
+	size_t length = strlen(text);
 	char copy[160], *dash;
 
-	if (strlen(text) >= sizeof(copy))
+	if (length >= sizeof(copy))
 		return -EINVAL;
-	strcpy(copy, text);
+	memcpy(copy, text, length + 1);
 	forward->udp = strncmp(copy, "udp:", 4) == 0;
 	dash = strchr(copy, '-');
 	if ((!forward->udp && strncmp(copy, "tcp:", 4) != 0) || !dash)

@@ -169,14 +169,15 @@ int main(int argc, char **argv)
 
 	log_set_prefix("kvik-slirp");
 	err = settings.forwards ? parse_arguments(&settings, argc, argv) : -ENOMEM;
-	if (err == -ECANCELED) {
-		fputs(usage, stdout);
-		return EXIT_SUCCESS;
+	if (!err) {
+		prepare_process();
+		err = run(&settings);
+		// Sockets and memory go with the process, which may no longer do much.
+		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
-	if (err)
+	free(settings.forwards);
+	if (err != -ECANCELED)
 		return EXIT_USAGE;
-	prepare_process();
-	err = run(&settings);
-	// Sockets and memory go with the process, which may no longer do much.
-	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+	fputs(usage, stdout);
+	return EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #define KVIK_SLIRP_HELPER_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -37,7 +38,7 @@ int forward_parse(struct forward *forward, const char *text) MUST_CHECK;
 // -- stack.c: libslirp between the socket and the host's network --
 
 struct stack;
-int stack_create(struct stack **stack, const struct settings *settings) MUST_CHECK;
+int stack_create(struct stack **result, const struct settings *settings) MUST_CHECK;
 // Until the other end of the socket is closed: 0; or -errno after a message.
 int stack_run(struct stack *stack) MUST_CHECK;
 
