@@ -20,8 +20,8 @@ int new_file_create(struct new_file *file, const char *path, bool replace) MUST_
 int new_file_finish(struct new_file *file) MUST_CHECK;
 void new_file_abandon(struct new_file *file);
 
-// Fills @file, empty, with an empty image; the options' backing format is no DISK_FORMAT_AUTO.
-int image_fill(const struct new_file *file, const struct disk_image_options *options) MUST_CHECK;
+// Fills @new, empty, with an empty image; the options' backing format is no DISK_FORMAT_AUTO.
+int image_fill(const struct new_file *new, const struct disk_image_options *options) MUST_CHECK;
 // Of the qcow2 options, those that may be wrong.
 int image_check_options(const struct disk_image_options *options) MUST_CHECK;
 

@@ -85,7 +85,7 @@ static inline struct qcow2_image *qcow2_image_of(const struct qcow2_op *op)
 
 // -- qcow2-io.c --
 
-void qcow2_submit(struct disk_queue *queue, struct disk_request *request);
+void qcow2_submit(struct disk_queue *base, struct disk_request *request);
 // Moves everything on as far as it goes.
 void qcow2_advance(struct qcow2_queue *queue);
 // Begins an operation that belongs to another one, in its clusters.

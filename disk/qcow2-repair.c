@@ -263,7 +263,7 @@ static int make_anew(struct qcow2_checker *checker)
 
 	if (ret)
 		return ret;
-	table = calloc(anew.table_clusters, image->cluster_bytes);
+	table = calloc(MAX(anew.table_clusters, 1u), image->cluster_bytes);
 	if (!table)
 		return fail(ENOMEM, "disk %s", image->path);
 	ret = write_anew(checker, &anew, table);

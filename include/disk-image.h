@@ -29,10 +29,11 @@ struct disk_image_options {
 	enum disk_format backing_format; // DISK_FORMAT_AUTO: raw, unless it looks like qcow2
 };
 
-int disk_image_create(const struct disk_image_options *options) MUST_CHECK;
+int disk_image_create(const struct disk_image_options *wanted) MUST_CHECK;
 
-// Copies the content of @from; sparse parts stay so. @progress is called now and then.
-int disk_image_convert(const struct disk_config *from, const struct disk_image_options *to,
+// Copies the content of @from_config; sparse parts stay so. @progress is called now and then.
+int disk_image_convert(const struct disk_config *from_config,
+		       const struct disk_image_options *wanted,
 		       void (*progress)(void *opaque, uint64_t done_bytes, uint64_t all_bytes),
 		       void *opaque) MUST_CHECK;
 
