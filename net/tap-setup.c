@@ -113,7 +113,7 @@ static int join_bridge(const struct tap *tap, int fd)
 
 	if (strlen(tap->config->bridge) >= IFNAMSIZ)
 		return net_fail(tap->config, ENODEV, "bridge=%s: %m", tap->config->bridge);
-	strcpy(ifr.ifr_name, tap->config->bridge);
+	memcpy(ifr.ifr_name, tap->config->bridge, strlen(tap->config->bridge) + 1);
 	if (ioctl(fd, SIOCBRADDIF, &ifr) < 0)
 		return net_fail(tap->config, errno, "bridge=%s: add %s: %m", tap->config->bridge,
 				tap->text);
