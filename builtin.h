@@ -26,6 +26,7 @@ void unknown_command(const char *name);
 // How to call kvik, and the list of commands.
 void print_commands(FILE *to);
 
+int cmd_balloon(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_list(int argc, char **argv);

@@ -13,6 +13,7 @@
 
 // Sorted by name.
 const struct command commands[] = {
+	{ "balloon", cmd_balloon, "Take memory from guests, or give it back" },
 	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
 	{ "help", cmd_help, "Show how to use kvik or one of its commands" },
 	{ "list", cmd_list, "List the virtual machines that run" },

@@ -10,9 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "balloon.h"
 #include "control.h"
 #include "log.h"
 #include "vm-priv.h"
+
+// A guest answers within a millisecond or two, if it answers.
+#define STAT_WAIT_NS (100 * 1000000ULL)
+#define BALLOON_STEP_NS (1000 * 1000000ULL)
 
 static const char *const state_names[] = {
 	[VM_STATE_RUNNING] = "running",
@@ -27,21 +32,26 @@ static void wait_for(struct vm *vm, struct control_call *call)
 	vm->waiting = call;
 }
 
-// Answers the waiting calls of @command.
-static void answer_waiting(struct vm *vm, const char *command)
+// A call that waits for @command's end, or NULL.
+static struct control_call *take_waiting(struct vm *vm, const char *command)
 {
-	struct control_call **link = &vm->waiting;
-
-	while (*link) {
+	for (struct control_call **link = &vm->waiting; *link; link = &(*link)->next_waiting) {
 		struct control_call *call = *link;
 
-		if (strcmp(call->command, command) != 0) {
-			link = &call->next_waiting;
+		if (strcmp(call->command, command) != 0)
 			continue;
-		}
 		*link = call->next_waiting;
-		control_reply(call, json_pack("{s:s}", "state", state_names[vm->state]));
+		return call;
 	}
+	return NULL;
+}
+
+static void answer_waiting(struct vm *vm, const char *command)
+{
+	struct control_call *call;
+
+	while ((call = take_waiting(vm, command)))
+		control_reply(call, json_pack("{s:s}", "state", state_names[vm->state]));
 }
 
 static void refuse_waiting(struct vm *vm)
@@ -52,6 +62,14 @@ static void refuse_waiting(struct vm *vm)
 		vm->waiting = call->next_waiting;
 		control_fail(call, "ended", "the VM has ended");
 	}
+}
+
+static void send_event(struct vm *vm, const char *name, json_t *data)
+{
+	if (vm->control)
+		control_event(vm->control, name, data);
+	else
+		json_decref(data);
 }
 
 // -- commands --
@@ -70,9 +88,113 @@ static void status(struct vm *vm, struct control_call *call)
 				"kernel", config->kernel_path));
 }
 
+static void answer_stat(struct vm *vm)
+{
+	struct control_call *call;
+
+	while ((call = take_waiting(vm, "stat")))
+		control_reply(call, json_pack("{s:o}", "metrics", vm_stats(vm)));
+}
+
+static void stat_timed_out(struct loop_timer *timer)
+{
+	answer_stat(container_of(timer, struct vm, stat_timer));
+}
+
+void vm_balloon_told(void *opaque)
+{
+	answer_stat(opaque);
+}
+
+// The guest's own statistics come by the balloon; a guest that is busy, or paused, is not
+// waited for.
 static void stat_vm(struct vm *vm, struct control_call *call)
 {
-	control_reply(call, json_pack("{s:o}", "metrics", vm_stats(vm)));
+	wait_for(vm, call);
+	if (vm->state != VM_STATE_RUNNING || !vm->balloon || !balloon_refresh(vm->balloon)) {
+		answer_stat(vm);
+		return;
+	}
+	vm->stat_timer.expired = stat_timed_out;
+	loop_arm_timer(&vm->loop, &vm->stat_timer, clock_monotonic_ns() + STAT_WAIT_NS);
+}
+
+static json_t *balloon_result(struct vm *vm)
+{
+	struct balloon_state state = balloon_state(vm->balloon);
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "target_bytes", (json_int_t)state.target_bytes,
+			 "size_bytes", (json_int_t)state.size_bytes, "returned_bytes",
+			 (json_int_t)state.returned_bytes, "memory_bytes",
+			 (json_int_t)vm->config->memory_bytes);
+}
+
+static void answer_balloon(struct vm *vm)
+{
+	struct control_call *call;
+
+	loop_disarm_timer(&vm->loop, &vm->balloon_timer);
+	while ((call = take_waiting(vm, "balloon")))
+		control_reply(call, balloon_result(vm));
+}
+
+static void balloon_stands_still(struct loop_timer *timer)
+{
+	answer_balloon(container_of(timer, struct vm, balloon_timer));
+}
+
+// Each step of the guest's gives it time for the next.
+void vm_balloon_changed(void *opaque)
+{
+	struct vm *vm = opaque;
+	struct balloon_state state = balloon_state(vm->balloon);
+
+	send_event(vm, "balloon", balloon_result(vm));
+	if (state.size_bytes == state.target_bytes || !state.has_driver)
+		answer_balloon(vm);
+	else if (vm->waiting)
+		loop_arm_timer(&vm->loop, &vm->balloon_timer,
+			       clock_monotonic_ns() + BALLOON_STEP_NS);
+}
+
+// What @call wants the balloon's size to be; -1 after an answer.
+static json_int_t wanted_size(struct vm *vm, struct control_call *call)
+{
+	json_int_t size = -1, change = 0;
+	json_int_t target = (json_int_t)balloon_state(vm->balloon).target_bytes;
+
+	if (json_unpack(call->arguments, "{s?I, s?I !}", "size_bytes", &size, "change_bytes",
+			&change)) {
+		control_fail(call, "invalid-argument",
+			     "the arguments are size_bytes or change_bytes, a number");
+		return -1;
+	}
+	if (size < 0)
+		return MAX(target + change, (json_int_t)0);
+	return size;
+}
+
+static void set_balloon(struct vm *vm, struct control_call *call)
+{
+	json_int_t size;
+
+	if (!vm->balloon) {
+		control_fail(call, "no-device",
+			     "it has no balloon; start it with 'kvik run --balloon'");
+		return;
+	}
+	size = wanted_size(vm, call);
+	if (size < 0)
+		return;
+	if (balloon_set_target(vm->balloon, (uint64_t)size)) {
+		control_fail(call, "invalid-argument",
+			     "a balloon of %lld MiB is larger than its memory of %llu MiB",
+			     (long long)(size / (json_int_t)MIB), vm->config->memory_bytes / MIB);
+		return;
+	}
+	wait_for(vm, call);
+	vm->balloon_timer.expired = balloon_stands_still;
+	vm_balloon_changed(vm);
 }
 
 static void want_state(struct vm *vm, struct control_call *call, enum vm_state state)
@@ -107,11 +229,8 @@ static const struct vm_command {
 	const char *name;
 	void (*run)(struct vm *vm, struct control_call *call);
 } vm_commands[] = {
-	{ "pause", pause_vm },
-	{ "resume", resume_vm },
-	{ "stat", stat_vm },
-	{ "status", status },
-	{ "stop", stop_vm },
+	{ "balloon", set_balloon }, { "pause", pause_vm }, { "resume", resume_vm },
+	{ "stat", stat_vm },        { "status", status },  { "stop", stop_vm },
 };
 
 static void handle(void *opaque, struct control_call *call)
@@ -126,14 +245,6 @@ static void handle(void *opaque, struct control_call *call)
 }
 
 // -- what happens to the VM --
-
-static void send_event(struct vm *vm, const char *name, json_t *data)
-{
-	if (vm->control)
-		control_event(vm->control, name, data);
-	else
-		json_decref(data);
-}
 
 void vm_control_state_changed(struct vm *vm)
 {

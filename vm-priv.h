@@ -23,6 +23,7 @@
 struct control;
 struct control_call;
 struct term;
+struct virtio_device;
 
 // Why the main loop was left.
 enum vm_outcome {
@@ -51,11 +52,14 @@ struct vm {
 	struct device_list devices;
 	struct machine machine;
 	unsigned virtio_count;
+	struct virtio_device *balloon; // NULL: none
 
 	bool has_instance;
 	struct instance instance;
 	struct control *control; // NULL: none
 	struct control_call *waiting;
+	struct loop_timer stat_timer;    // for the guest's statistics
+	struct loop_timer balloon_timer; // for the balloon's next step
 
 	struct loop_fd signals; // a signalfd
 	sigset_t old_mask;
@@ -101,6 +105,9 @@ int vm_claim_name(struct vm *vm) MUST_CHECK;
 void vm_release_name(struct vm *vm);
 int vm_start_control(struct vm *vm) MUST_CHECK;
 void vm_stop_control(struct vm *vm);
+// The balloon's events; @opaque is the VM.
+void vm_balloon_changed(void *opaque);
+void vm_balloon_told(void *opaque);
 // Tell who asked, and who listens. vm->state is the new one; @reason may be NULL.
 void vm_control_state_changed(struct vm *vm);
 void vm_control_event(struct vm *vm, const char *event, const char *reason);

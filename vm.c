@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "balloon.h"
 #include "disk.h"
 #ifdef HAVE_KVM
 #include "kvm-host.h"
@@ -442,6 +443,29 @@ static int add_nets(struct vm *vm)
 	return 0;
 }
 
+static int add_balloon(struct vm *vm)
+{
+	struct balloon_events events = {
+		.changed = vm_balloon_changed,
+		.told = vm_balloon_told,
+		.opaque = vm,
+	};
+	struct virtio_device *vdev;
+	struct machine_slot slot;
+	int err;
+
+	if (!vm->config->balloon)
+		return 0;
+	err = next_virtio_slot(vm, "--balloon", &slot);
+	if (err)
+		return err;
+	err = virtio_balloon_create(&vdev, "balloon", &vm->memory, &vm->loop, events);
+	if (err)
+		return err;
+	vm->balloon = vdev;
+	return add_virtio(vm, vdev, &slot);
+}
+
 static int add_virtio_rng(struct vm *vm)
 {
 	struct virtio_device *vdev;
@@ -548,6 +572,7 @@ static const struct vm_step {
 	{ add_virtio_console, NULL },
 	{ add_disks, NULL },
 	{ add_virtio_rng, NULL },
+	{ add_balloon, NULL },
 	{ add_nets, NULL },
 	{ vm_load_guest, NULL },
 	{ dump_device_tree, NULL },

@@ -224,6 +224,19 @@ int memory_write(struct memory *mem, uint64_t gpa, const void *data, uint64_t le
 	return 0;
 }
 
+uint64_t memory_discard(struct memory *mem, uint64_t gpa, uint64_t len)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint8_t *ram = memory_ptr(mem, gpa, len);
+	uintptr_t start = align_up((uintptr_t)ram, page_bytes);
+	uintptr_t end = align_down((uintptr_t)ram + len, page_bytes);
+
+	if (!ram || start >= end || madvise((void *)start, end - start, MADV_DONTNEED))
+		return 0;
+	memory_mark_written(mem, gpa + (start - (uintptr_t)ram), end - start);
+	return end - start;
+}
+
 uint64_t memory_total_bytes(const struct memory *mem)
 {
 	uint64_t total = 0;

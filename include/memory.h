@@ -77,6 +77,11 @@ static inline void memory_mark_written(struct memory *mem, uint64_t gpa, uint64_
 int memory_read(const struct memory *mem, uint64_t gpa, void *data, uint64_t len) MUST_CHECK;
 int memory_write(struct memory *mem, uint64_t gpa, const void *data, uint64_t len) MUST_CHECK;
 
+// Gives the host's pages that lie in [@gpa, @gpa + @len) as a whole back to it; the guest
+// finds zeroes there then. Returns how many bytes went: 0 when the range is not RAM or the
+// host keeps them (hugetlbfs). Any thread.
+uint64_t memory_discard(struct memory *mem, uint64_t gpa, uint64_t len);
+
 uint64_t memory_total_bytes(const struct memory *mem);
 
 #endif

@@ -28,7 +28,13 @@ struct virtio_device;
 #define VIRTIO_MAX_LOOPS 8U
 
 // Device types (virtio 1.2 chapter 5).
-enum { VIRTIO_TYPE_NET = 1, VIRTIO_TYPE_BLK = 2, VIRTIO_TYPE_CONSOLE = 3, VIRTIO_TYPE_RNG = 4 };
+enum {
+	VIRTIO_TYPE_NET = 1,
+	VIRTIO_TYPE_BLK = 2,
+	VIRTIO_TYPE_CONSOLE = 3,
+	VIRTIO_TYPE_RNG = 4,
+	VIRTIO_TYPE_BALLOON = 5
+};
 
 // Device status bits (virtio 1.2 2.1).
 #define VIRTIO_STATUS_ACKNOWLEDGE 1

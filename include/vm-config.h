@@ -99,6 +99,7 @@ struct vm_config {
 	unsigned net_count;
 	bool no_network; // not even the default one
 	bool rng;
+	bool balloon;
 	bool no_defaults;    // nothing generated on the kernel command line, no network
 	bool no_reboot;      // a guest reset ends the VM
 	uint64_t kaslr_seed; // for /chosen; 0: a random one

@@ -22,7 +22,7 @@ place 0 util log options thread version iov
 place 1 aml boot bootargs bus control control-client device fdt image instance io-stats irq kvm-host loop memory metrics power \
 	rate-limit term vcpu vm-config
 place 2 disk disk-image frames fs net
-place 3 hw virtio virtio-devices virtqueue
+place 3 balloon hw virtio virtio-devices virtqueue
 place 4 arm-accel machine riscv-accel riscv-soft x86-accel
 place 5 vm
 place 6 builtin remote
