@@ -31,8 +31,9 @@ static void add_queue(struct tap *tap, int fd)
 
 static int cannot_open_tun(const struct net_config *config)
 {
-	return net_fail(config, errno,
-			"mode=tap: " TUN_PATH ": %m; load the module tun, or use mode=user");
+	return net_fail(config, errno, "mode=tap: " TUN_PATH ": %m; %s, or use mode=user",
+			errno == EACCES ? "have root open it to you ('chmod 666 " TUN_PATH "')" :
+					  "load the module tun");
 }
 
 static int not_permitted(const struct net_config *config, const char *name)
