@@ -197,12 +197,20 @@ static void pause_vcpus(struct vm *vm)
 	vcpu_set_pause(&vm->vcpus);
 }
 
-// The loops of devices stand still with the vCPUs: while a VM is paused nothing moves in it.
+// The loops of devices stand still with the vCPUs: while a VM is paused nothing moves in
+// it, nor does its clock.
+static void hold_parts(struct vm *vm, bool hold)
+{
+	device_list_hold(&vm->devices, hold);
+	if (vm->accel.ops->hold_clock)
+		vm->accel.ops->hold_clock(&vm->accel, hold);
+}
+
 static void enter_state(struct vm *vm, enum vm_state state)
 {
 	if (vm->state == state)
 		return;
-	device_list_hold(&vm->devices, state == VM_STATE_PAUSED);
+	hold_parts(vm, state == VM_STATE_PAUSED);
 	vm->state = state;
 	vm_control_state_changed(vm);
 }
@@ -217,9 +225,10 @@ static void run_until_end(struct vm *vm)
 		while (vm->outcome == VM_RUNNING && vm->wanted_state == vm->state)
 			loop_run(&vm->loop);
 		pause_vcpus(vm);
-		if (vm->outcome != VM_RUNNING) {
-			device_list_hold(&vm->devices, false);
-			vm->wanted_state = vm->state = VM_STATE_RUNNING;
+		// A pause that was asked for comes after the reboot.
+		if (vm->outcome != VM_RUNNING && vm->state == VM_STATE_PAUSED) {
+			hold_parts(vm, false);
+			vm->state = VM_STATE_RUNNING;
 		}
 		if (vm->outcome == VM_REBOOT)
 			reboot(vm);

@@ -85,6 +85,10 @@ struct accel_ops {
 
 	// -- optional, main thread: NULL where the software does it --
 
+	// Makes the guest's clock stand still (@hold), or go on from there; in turns, vCPUs
+	// stopped. Hardware clocks (hw/) are none of it: they keep the host's time.
+	void (*hold_clock)(struct accel *accel, bool hold);
+
 	// Has the kernel take a store to @doorbell's address and signal its eventfd, until
 	// the VM ends; as bus_add_doorbell().
 	int (*doorbell_fd)(struct accel *accel, const struct bus_doorbell *doorbell);

@@ -4,7 +4,6 @@
 
 #include "fpu.h"
 #include "hart.h"
-#include "loop.h"
 #include "mmu.h"
 
 #define SSTATUS_WRITABLE (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
@@ -103,7 +102,7 @@ static bool read_counter(struct hart *h, unsigned csr, uint64_t *value)
 	if (!counter_is_enabled(h, csr))
 		return false;
 	*value = csr == CSR_TIME  ? hart_time(h) :
-		 csr == CSR_CYCLE ? clock_monotonic_ns() - h->vm->epoch_ns :
+		 csr == CSR_CYCLE ? soft_elapsed_ns(h->vm) :
 				    read_instret(h);
 	return true;
 }

@@ -212,7 +212,7 @@ bool hart_has_fences(struct hart *target)
 
 uint64_t hart_time(const struct hart *h)
 {
-	return (clock_monotonic_ns() - h->vm->epoch_ns) / NSEC_PER_TICK;
+	return soft_elapsed_ns(h->vm) / NSEC_PER_TICK;
 }
 
 // CLOCK_MONOTONIC when the time CSR reaches @deadline; UINT64_MAX: never.
@@ -254,6 +254,17 @@ void hart_expire_timer(struct hart *h, uint64_t now_ns)
 	pthread_mutex_unlock(&h->lock);
 	if (due)
 		hart_notify(h, PENDING_IRQ);
+}
+
+void hart_delay_timer(struct hart *h, uint64_t gap_ns)
+{
+	uint64_t when_ns;
+
+	pthread_mutex_lock(&h->lock);
+	when_ns = atomic_load(&h->deadline_ns);
+	if (when_ns < UINT64_MAX - gap_ns)
+		atomic_store(&h->deadline_ns, when_ns + gap_ns);
+	pthread_mutex_unlock(&h->lock);
 }
 
 // -- SBI services --

@@ -215,10 +215,19 @@ struct soft_vm {
 	struct hart **harts;
 	unsigned max_satp_mode;
 	unsigned tlb_limit; // a test's wish: entries in a TLB, at most TLB_FILL_LIST; 0: all
-	uint64_t epoch_ns;  // CLOCK_MONOTONIC when time was 0
+	uint64_t (*clock_ns)(void); // CLOCK_MONOTONIC, or a test's
+	uint64_t epoch_ns;          // by that clock, when time was 0; changes while on hold
+	uint64_t held_since_ns;     // main thread
 	struct code_cache *code;
 	struct timer *timer;
 };
+
+// Since time was 0, but for what the clock stood still. vCPU threads, and others while
+// it does not.
+static inline uint64_t soft_elapsed_ns(const struct soft_vm *vm)
+{
+	return vm->clock_ns() - vm->epoch_ns;
+}
 
 static inline uint64_t pc_of(const struct hart *h, const slot_t *s)
 {
@@ -274,6 +283,9 @@ void hart_set_timer(struct hart *h, uint64_t deadline);
 // Timer thread: raises STIP if hart->deadline_ns is still at most @now_ns.
 void hart_expire_timer(struct hart *h, uint64_t now_ns);
 
+// Main thread, vCPUs stopped and timer on hold: the clock stood still for @gap_ns.
+void hart_delay_timer(struct hart *h, uint64_t gap_ns);
+
 extern const struct riscv_hart_ops soft_hart_ops;
 
 static inline bool hart_interrupt_is_due(struct hart *h)
@@ -287,6 +299,8 @@ int timer_create_thread(struct soft_vm *vm);
 void timer_free(struct soft_vm *vm);
 // hart->deadline_ns became @deadline_ns. Any thread.
 void timer_rearm(struct soft_vm *vm, uint64_t deadline_ns);
+// On hold nothing is raised: the deadlines may be moved meanwhile.
+void timer_hold(struct soft_vm *vm, bool hold);
 
 // -- exec.c --
 // Runs from h->pc until it has to leave; returns why.

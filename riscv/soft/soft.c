@@ -26,7 +26,8 @@ static int soft_vm_init(struct accel *accel)
 		return -ENOMEM;
 	vm->accel = accel;
 	vm->memory = accel->memory;
-	vm->epoch_ns = clock_monotonic_ns();
+	vm->clock_ns = clock_monotonic_ns;
+	vm->epoch_ns = vm->clock_ns();
 	vm->tlb_limit = accel->config->soft_tlb_entries;
 	vm->max_satp_mode = bits == 57 ? RISCV_SATP_SV57 :
 			    bits == 48 ? RISCV_SATP_SV48 :
@@ -100,6 +101,24 @@ static void soft_vcpu_exit(struct vcpu *vcpu)
 	h->vm->harts[h->index] = NULL;
 	free(h);
 	vcpu->priv = NULL;
+}
+
+// What was due in the meantime comes later by as much.
+static void soft_hold_clock(struct accel *accel, bool hold)
+{
+	struct soft_vm *vm = accel->priv;
+	uint64_t gap_ns;
+
+	if (hold) {
+		timer_hold(vm, true);
+		vm->held_since_ns = vm->clock_ns();
+		return;
+	}
+	gap_ns = vm->clock_ns() - vm->held_since_ns;
+	vm->epoch_ns += gap_ns;
+	for (unsigned i = 0; i < vm->hart_count; i++)
+		hart_delay_timer(vm->harts[i], gap_ns);
+	timer_hold(vm, false);
 }
 
 static size_t soft_dump(struct vcpu *vcpu, char *text, size_t size)
@@ -206,5 +225,6 @@ const struct accel_ops soft_accel_ops = {
 	.run = soft_run,
 	.kick = soft_kick,
 	.irq = soft_irq,
+	.hold_clock = soft_hold_clock,
 	.riscv = &soft_riscv_ops,
 };

@@ -20,13 +20,14 @@ struct timer {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	_Atomic uint64_t sleeping_until_ns;
+	bool held; // raises nothing
 	bool stopping;
 };
 
 // Raises what is due; returns when the next one is.
 static uint64_t raise_due(struct soft_vm *vm)
 {
-	uint64_t now = clock_monotonic_ns(), next = NEVER;
+	uint64_t now = vm->clock_ns(), next = NEVER;
 
 	for (unsigned i = 0; i < vm->hart_count; i++) {
 		struct hart *h = vm->harts[i];
@@ -57,8 +58,13 @@ static void *timer_main(void *arg)
 
 	pthread_mutex_lock(&timer->lock);
 	while (!timer->stopping) {
-		uint64_t next = raise_due(timer->vm);
+		uint64_t next;
 
+		if (timer->held) {
+			pthread_cond_wait(&timer->changed, &timer->lock);
+			continue;
+		}
+		next = raise_due(timer->vm);
 		// A hart that arms after this sees the new value and wakes us; one that
 		// armed before it is seen by the second look.
 		atomic_store(&timer->sleeping_until_ns, next);
@@ -77,6 +83,16 @@ void timer_rearm(struct soft_vm *vm, uint64_t deadline_ns)
 	if (deadline_ns >= atomic_load(&timer->sleeping_until_ns))
 		return;
 	pthread_mutex_lock(&timer->lock);
+	pthread_cond_signal(&timer->changed);
+	pthread_mutex_unlock(&timer->lock);
+}
+
+void timer_hold(struct soft_vm *vm, bool hold)
+{
+	struct timer *timer = vm->timer;
+
+	pthread_mutex_lock(&timer->lock);
+	timer->held = hold;
 	pthread_cond_signal(&timer->changed);
 	pthread_mutex_unlock(&timer->lock);
 }

@@ -69,6 +69,18 @@ is "and both VMs" "$(grep -c '^kvik_cpu_time_seconds_total{vm="[a-z]*",source="k
 limit_s=1 run stat one --watch 0.1
 is "stat: a number of seconds" "$status" 125
 
+# A longer pause than any host keeps a thread waiting for.
+guest_clock "$work/clock"
+start clock clock
+run pause clock
+sleep 2
+run resume clock
+sleep 0.3
+run stop clock
+wait "${pids[-1]}"
+unset 'pids[-1]'
+is "the guest's clock stands still during a pause" "$(<"$work/clock.out")" ready
+
 run pause --all
 is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
 run stop one nobody

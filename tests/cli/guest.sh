@@ -6,7 +6,7 @@
 # shellcheck shell=bash
 
 # Registers by their ABI names.
-readonly zero=0 t0=5 t1=6 a0=10 a1=11 a2=12 a6=16 a7=17
+readonly zero=0 t0=5 t1=6 t2=7 t3=28 a0=10 a1=11 a2=12 a6=16 a7=17
 
 # SBI extensions and functions (SBI 2.0 chapters 5, 10 and 12).
 readonly SBI_GETCHAR=2 SBI_DBCN=0x4442434E SBI_SRST=0x53525354
@@ -30,6 +30,8 @@ slli() { code+=($(($3 << 20 | $2 << 15 | 1 << 12 | $1 << 7 | 0x13))); }
 lw() { code+=($((($3 & 0xfff) << 20 | $2 << 15 | 2 << 12 | $1 << 7 | 0x03))); }
 sw() { code+=($((($3 >> 5 & 0x7f) << 25 | $1 << 20 | $2 << 15 | 2 << 12 |
 	($3 & 0x1f) << 7 | 0x23))); }
+sub() { code+=($((0x40000033 | $3 << 20 | $2 << 15 | $1 << 7))); }
+rdtime() { code+=($((0xc0102073 | $1 << 7))); }
 ecall() { code+=($((0x00000073))); }
 wfi() { code+=($((0x10500073))); }
 illegal() { code+=(0); }
@@ -202,6 +204,23 @@ guest_echo() {
 	bne $t1 $t0 next
 	poweroff
 	hang
+	finish_image "$1"
+}
+
+# Prints "ready", and "jump" whenever time went on by more than a second between one look
+# and the next.
+guest_clock() {
+	begin
+	say $'ready\n'
+	li $t3 10000000
+	rdtime $t0
+	label look
+	rdtime $t1
+	sub $t2 $t1 $t0
+	addi $t0 $t1 0
+	blt $t2 $t3 look
+	say $'jump\n'
+	j look
 	finish_image "$1"
 }
 
