@@ -240,7 +240,12 @@ static int device_access(struct hart *h, uint64_t va, uint64_t gpa, void *data, 
 			*own = __atomic_load_n(guest, __ATOMIC_RELAXED); \
 	} while (0)
 
-static void copy_bytes(uint8_t *data, uint8_t *host, unsigned size, enum mmu_access access)
+// What a guest's harts do to memory that a device has, or the other way round, is the
+// guest's race.
+#define GUESTS_RACE __attribute__((no_sanitize("thread")))
+
+GUESTS_RACE static void copy_bytes(uint8_t *data, uint8_t *host, unsigned size,
+				   enum mmu_access access)
 {
 	for (unsigned i = 0; i < size; i++) {
 		if (access == MMU_WRITE)
@@ -251,7 +256,7 @@ static void copy_bytes(uint8_t *data, uint8_t *host, unsigned size, enum mmu_acc
 }
 
 // @data is aligned for @size: it is a register's copy.
-static void copy(void *data, void *host, unsigned size, enum mmu_access access)
+GUESTS_RACE static void copy(void *data, void *host, unsigned size, enum mmu_access access)
 {
 	if ((uintptr_t)host & (size - 1))
 		copy_bytes(data, host, size, access);
