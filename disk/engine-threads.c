@@ -19,6 +19,7 @@
 #include "thread.h"
 
 #define WORKERS_MAX 16
+#define WRITE_BYTES (64 * KIB)
 #define QUICK_NS 100000 // and what copying takes:
 #define QUICK_NS_A_BYTE 2
 
@@ -71,6 +72,40 @@ static struct engine_op *pop(struct op_list *list)
 
 // -- calls --
 
+// How many of the vector's buffers make up a piece of a write.
+static unsigned find_piece(const struct iovec *iov, unsigned count, size_t *len_bytes)
+{
+	unsigned n = 0;
+
+	for (*len_bytes = 0; n < count && (!n || *len_bytes < WRITE_BYTES); n++)
+		*len_bytes += iov[n].iov_len;
+	return n;
+}
+
+// In pieces: for each page that Linux writes it looks at all of the buffers that are left
+// of one call, as far as a large page might reach.
+static ssize_t write_pieces(const struct engine_op *op)
+{
+	const struct iovec *iov = op->iov;
+	unsigned left = op->iov_count;
+	ssize_t done = 0;
+
+	while (left) {
+		size_t len_bytes;
+		unsigned count = find_piece(iov, left, &len_bytes);
+		ssize_t n = pwritev(op->fd, iov, (int)count, (off_t)op->offset + done);
+
+		if (n < 0)
+			return done ? done : n;
+		done += n;
+		if ((size_t)n < len_bytes)
+			return done;
+		iov += count;
+		left -= count;
+	}
+	return done;
+}
+
 static long call_host(const struct engine_op *op, int flags)
 {
 	ssize_t n;
@@ -79,7 +114,7 @@ static long call_host(const struct engine_op *op, int flags)
 		if (op->call == ENGINE_READ)
 			n = preadv2(op->fd, op->iov, (int)op->iov_count, (off_t)op->offset, flags);
 		else if (op->call == ENGINE_WRITE)
-			n = pwritev(op->fd, op->iov, (int)op->iov_count, (off_t)op->offset);
+			n = write_pieces(op);
 		else
 			n = fdatasync(op->fd);
 	} while (n < 0 && errno == EINTR);
