@@ -4,6 +4,7 @@
 # queues, a link that goes down and comes back, bridges, scripts, and what is refused.
 . "$(dirname "$0")/net.sh"
 
+type ip &>/dev/null || skip_all "no ip(8)"
 [ -c /dev/net/tun ] || skip_all "no /dev/net/tun"
 ip tuntap add probe mode tap 2>/dev/null || skip_all "this host lets nobody make a tap"
 ip link del probe

@@ -324,7 +324,12 @@ static void test_deleted(void **state)
 	config.tap_name = "brief";
 	rig_open(&rig, &config);
 	run_until(&rig, rig.link_changes && rig.link_up);
-	assert_int_equal(system("ip link del brief"), 0);
+	if (system("ip link del brief")) {
+		rig_exit(&rig);
+		make_tap("brief", 0, false);
+		print_message("ip(8) is not there, or cannot\n");
+		skip();
+	}
 	run_until(&rig, !rig.link_up);
 	run_for(&rig, 20);
 	rig.readable = rig.link_changes = 0;

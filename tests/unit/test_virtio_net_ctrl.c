@@ -40,7 +40,7 @@ static void with_modes(struct fixture *f, uint64_t features, unsigned modes)
 {
 	start(f, features);
 	assert_int_equal(mode(f, RX_PROMISC, 0), OK);
-	for (uint8_t i = 1; i <= RX_NOBCAST; i++)
+	for (unsigned i = 1; i <= RX_NOBCAST; i++)
 		if (modes & 1u << i)
 			assert_int_equal(mode(f, i, 1), OK);
 }
