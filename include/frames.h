@@ -44,11 +44,12 @@ ssize_t frames_fill(struct frames_buffer *in, int fd, size_t max_bytes) MUST_CHE
 // Takes the next frame out: its length, @frame valid until the next frames_fill();
 // -EAGAIN: none is whole yet; -EPROTO: no peer of ours sends such a length.
 ssize_t frames_next(struct frames_buffer *in, const uint8_t **frame) MUST_CHECK;
-// Where a large frame has begun: reads the rest of it straight into @iov, and a little of
-// what follows into the buffer. As frames_fill(), but for the frame's length where it is
-// whole in @iov then; else @iov is undefined. -ENOTSUP: this is not the case for it.
+// Where a large frame has begun: reads the rest of it straight into @iov, from byte @offset
+// of that on, and a little of what follows into the buffer. As frames_fill(), but for the
+// frame's length where it is whole in @iov then; else @iov is undefined. -ENOTSUP: this is not the
+// case for it.
 ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec *iov,
-			   unsigned count, bool *whole) MUST_CHECK;
+			   unsigned count, size_t offset, bool *whole) MUST_CHECK;
 bool frames_has_whole(const struct frames_buffer *in); // or one that is -EPROTO
 static inline bool frames_empty(const struct frames_buffer *buffer)
 {

@@ -149,7 +149,7 @@ static size_t missing_bytes(const struct frames_buffer *in)
 // The buffer is left as if all had been read into it: what follows the frame stands where
 // it would, and so does the part of a frame that is still not whole.
 ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec *iov,
-			   unsigned count, bool *whole)
+			   unsigned count, size_t offset, bool *whole)
 {
 	size_t missing = missing_bytes(in), length, had, behind;
 	struct iovec pieces[IOV_MAX_DIRECT + 1];
@@ -160,7 +160,7 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 		return -ENOTSUP;
 	length = next_length(in);
 	had = length - missing;
-	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, had, missing);
+	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, offset + had, missing);
 	if (iov_total(pieces, used) < missing)
 		return -ENOTSUP;
 	behind = in->end + missing;
@@ -173,7 +173,7 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 		in->end += iov_to_buf(pieces, used, 0, in->data + in->end, (size_t)n);
 		return n;
 	}
-	iov_from_buf(iov, count, 0, in->data + in->start + FRAMES_HEADER_BYTES, had);
+	iov_from_buf(iov, count, offset, in->data + in->start + FRAMES_HEADER_BYTES, had);
 	in->start = behind;
 	in->end = behind + (size_t)n - missing;
 	return (ssize_t)length;

@@ -95,6 +95,15 @@ static uint16_t default_mtu(const struct net_config *config)
 	return config->backend == NET_USER_PASST ? USER_MTU_PASST : USER_MTU_SLIRP;
 }
 
+// kvik-slirp takes packets of any size, whatever the MTU; what it sends has not left the host
+// since its checksums were made.
+static void offer_offloads(struct net_info *info)
+{
+	info->vnet_header = true;
+	info->send_offloads = NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6;
+	info->receive_offloads = NET_OFFLOAD_CSUM;
+}
+
 static int open_helper(struct user_net *net, const struct net_config *config)
 {
 	int fd, err = helper_prepare(&net->helper, config);
@@ -125,6 +134,8 @@ int net_user_open(struct net **net, const struct net_config *config)
 	snprintf(user->stream.name, sizeof(user->stream.name), "%s",
 		 user->helper.verbose ? "kvik-slirp" : "passt");
 	user->stream.net.info.mtu = config->mtu ? config->mtu : default_mtu(config);
+	if (config->backend == NET_USER_SLIRP)
+		offer_offloads(&user->stream.net.info);
 	err = open_helper(user, config);
 	if (err)
 		close_user(&user->stream);

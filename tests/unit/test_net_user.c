@@ -80,12 +80,31 @@ static struct helper *helper_of(struct user_test *test)
 	return &container_of(test->rig.net, struct beginning, stream.net)->helper;
 }
 
+// With the header before it, in both directions.
+static int send_with_header(struct rig *rig, uint8_t *header, size_t len, unsigned seed)
+{
+	static uint8_t frame[FRAME_ROOM];
+	struct iovec iov[2] = { { header, NET_VNET_HEADER_BYTES }, { frame, len } };
+
+	fill_frame(frame, len, seed);
+	return net_send(rig->net, 0, iov, 2);
+}
+
+static void expect_echo_of(struct rig *rig, size_t len)
+{
+	uint8_t header[NET_VNET_HEADER_BYTES] = { 0 };
+
+	rig->frames = 0;
+	assert_int_equal(send_with_header(rig, header, len, 4), 0);
+	run_until(rig, rig->frames == 1);
+	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + len);
+	assert_frame(rig->frame + NET_VNET_HEADER_BYTES, len, 4);
+}
+
 static void expect_echo(struct rig *rig)
 {
-	rig->frames = 0;
-	assert_int_equal(send_seeded(rig, 1514, 4), 0);
-	run_until(rig, rig->frames == 1);
-	assert_frame(rig->frame, 1514, 4);
+	expect_echo_of(rig, 1514);
+	expect_echo_of(rig, 65000);
 }
 
 // -- life --
@@ -101,6 +120,27 @@ static void test_frames_go_through_the_helper(void **state)
 	rig_exit(&test->rig);
 }
 
+static void test_checksums(void **state)
+{
+	struct user_test *test = *state;
+	struct net_config config = user_config();
+	struct rig *rig = &test->rig;
+	uint8_t header[NET_VNET_HEADER_BYTES] = { 1, 0, 0, 0, 0, 0, 34, 0, 16 };
+
+	begin(test, ECHO, &config);
+	assert_int_equal(send_with_header(rig, header, 200, 4), 0);
+	run_until(rig, rig->frames == 1);
+	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + 200);
+	assert_int_equal(rig->frame[0], 0);
+	assert_frame(rig->frame + NET_VNET_HEADER_BYTES, 50, 4); // before the checksum
+	header[6] = 199;
+	assert_int_equal(send_with_header(rig, header, 200, 4), -EINVAL);
+	assert_int_equal(net_set_offloads(rig->net, NET_OFFLOAD_CSUM), 0);
+	expect_echo(rig);
+	assert_int_equal(rig->frame[0], 2); // VIRTIO_NET_HDR_F_DATA_VALID
+	rig_exit(rig);
+}
+
 static void test_what_it_is(void **state)
 {
 	struct user_test *test = *state;
@@ -108,6 +148,8 @@ static void test_what_it_is(void **state)
 
 	begin(test, ECHO, &config);
 	assert_int_equal(net_info(test->rig.net)->mtu, 65520);
+	assert_true(net_info(test->rig.net)->vnet_header);
+	assert_int_equal(net_info(test->rig.net)->receive_offloads, NET_OFFLOAD_CSUM);
 	rig_exit(&test->rig);
 	config.mtu = 1500;
 	begin(test, ECHO, &config);
@@ -392,6 +434,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		USER_TEST(test_frames_go_through_the_helper),
+		USER_TEST(test_checksums),
 		USER_TEST(test_what_it_is),
 		USER_TEST(test_a_killed_helper_is_replaced),
 		USER_TEST(test_a_failing_helper_is_started_ever_more_rarely),
