@@ -22,6 +22,8 @@ struct kvm_arm_vm {
 	unsigned irq_count;
 	struct arm_ppi_sink sink; // without a set_ppi: the GIC is KVM's
 	struct log_ratelimit nisv_limit;
+	uint64_t held_count; // the virtual counter while the VM is paused
+	bool clock_is_held;
 };
 
 // kvm_vcpu(vcpu)->arch

@@ -420,6 +420,26 @@ size_t kvm_arch_dump(struct vcpu *vcpu, char *text, size_t size)
 
 // -- the accelerator --
 
+// -- the clock --
+
+// Writing one vCPU's virtual counter sets the offset of all of them. A timer counts by it
+// from the vCPU's next run on. The physical counter is left alone: Linux uses it only
+// where it is a hypervisor itself.
+static void hold_clock(struct accel *accel, bool hold)
+{
+	struct kvm_arm_vm *arm = kvm_arm_vm(accel);
+	struct vcpu *first = &accel->vcpus->vcpus[0];
+
+	if (hold) {
+		arm->clock_is_held = !kvm_get_reg(first, KVM_REG_ARM_TIMER_CNT, &arm->held_count,
+						  "read the virtual counter");
+		return;
+	}
+	if (arm->clock_is_held &&
+	    kvm_set_reg(first, KVM_REG_ARM_TIMER_CNT, arm->held_count, "set the virtual counter"))
+		warn("the guest's clock jumps over the pause");
+}
+
 static const struct arm_accel_ops arm_ops = {
 	.has_gic = kvm_vgic_available,
 	.gic_create = kvm_vgic_create,
@@ -445,6 +465,7 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.hold_clock = hold_clock,
 	.irq = set_input,
 	.arm = &arm_ops,
 };

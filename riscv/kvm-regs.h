@@ -11,6 +11,7 @@
 #include "util.h"
 
 struct accel;
+struct riscv_held_clock;
 struct vcpu;
 
 // Architecture, size of 64 bits, then type, subtype and index.
@@ -70,6 +71,7 @@ enum { // of type TIMER
 	KVM_RISCV_TIMER_STATE,
 };
 #define KVM_RISCV_TIMER_OFF 0
+#define KVM_RISCV_TIMER_ON 1
 
 // Of type SBI_STATE: where steal time is reported; all ones: nowhere.
 #define KVM_RISCV_STA_SHMEM_LO 0
@@ -91,10 +93,14 @@ int riscv_kvm_cpu_info(struct vcpu *vcpu, struct riscv_cpu_info *info);
 int riscv_kvm_aia_open(struct accel *accel);
 extern const struct riscv_aia_ops riscv_kvm_aia_ops;
 
+// kvm-clock.c: as struct accel_ops has it.
+void riscv_kvm_hold_clock(struct accel *accel, bool is_hold);
+
 // The accelerator's own; kvm_vm.arch.
 struct riscv_kvm {
 	int aia_fd; // -1: interrupts come from user space
 	struct riscv_aia_config aia;
+	struct riscv_held_clock *held_clock; // kvm-clock.c's; NULL: it runs
 };
 struct riscv_kvm *riscv_kvm(const struct accel *accel);
 

@@ -75,6 +75,7 @@ void kvm_arch_vm_exit(struct accel *accel)
 
 	if (kvm->aia_fd >= 0)
 		close(kvm->aia_fd);
+	free(kvm->held_clock);
 	free(kvm);
 }
 
@@ -303,6 +304,7 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.hold_clock = riscv_kvm_hold_clock,
 	.irq = riscv_irq,
 	.riscv = &riscv_ops,
 };

@@ -112,6 +112,7 @@ void kvm_arch_vm_exit(struct accel *accel)
 {
 	struct x86_vm *vm = x86_vm(accel);
 
+	free(vm->held_clock);
 	free(vm->chips);
 	free(vm->cpuid);
 	free(vm);
@@ -269,5 +270,6 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.hold_clock = x86_kvm_hold_clock,
 	.x86 = &x86_ops,
 };

@@ -9,10 +9,12 @@
 
 #include "util.h"
 
+struct accel;
 struct kvm_cpuid2;
 struct vcpu;
 struct x86_chips;
 struct x86_entry;
+struct x86_held_clock;
 
 // Room for what KVM_GET_SUPPORTED_CPUID says and for what is added.
 #define X86_CPUID_MAX_ENTRIES 256
@@ -37,6 +39,7 @@ struct x86_vm {
 	struct x86_chips *chips; // kvm.c's; NULL with a split irqchip
 	void (*ended)(void *opaque, uint8_t vector);
 	void *ended_opaque;
+	struct x86_held_clock *held_clock; // kvm-clock.c's; NULL: it runs
 };
 
 // kvm-cpuid.c: makes what KVM supports, in @cpuid with room for X86_CPUID_MAX_ENTRIES,
@@ -46,6 +49,9 @@ int x86_cpuid_build(struct kvm_cpuid2 *cpuid, const struct x86_cpuid_config *con
 
 // kvm-msr.c: model-specific registers as after power on. Main thread, vCPU stopped.
 int x86_msr_reset(struct vcpu *vcpu) MUST_CHECK;
+
+// kvm-clock.c: as struct accel_ops has it.
+void x86_kvm_hold_clock(struct accel *accel, bool is_hold);
 
 // kvm-vcpu.c: as struct x86_accel_ops has it.
 int x86_kvm_reset_vcpu(struct vcpu *vcpu, const struct x86_entry *entry) MUST_CHECK;
