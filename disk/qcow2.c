@@ -202,7 +202,7 @@ static int refuse_backing(const struct qcow2_image *image)
 	return fail_msg(
 		EPERM,
 		"disk %s: qcow2: needs its backing file %s, which is opened only when asked for: "
-		"backing=allow",
+		"backing=allow (kvik disk: --allow-backing)",
 		image->path, image->backing_path);
 }
 
