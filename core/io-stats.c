@@ -4,6 +4,7 @@
 #include "io-stats.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "log.h"
 #include "util.h"
@@ -55,9 +56,22 @@ uint64_t io_totals_percentile_us(const struct io_kind_totals *kind, unsigned per
 	return 1ULL << (IO_LATENCY_BUCKETS - 2);
 }
 
+// Empty where nobody measures latencies: a network has none.
+static const char *format_latency(char *text, size_t size, const struct io_kind_totals *kind)
+{
+	unsigned long long median_us = io_totals_percentile_us(kind, 50);
+
+	text[0] = '\0';
+	if (median_us)
+		snprintf(text, size, "; 50 %% below %llu us, 99 %% below %llu us", median_us,
+			 (unsigned long long)io_totals_percentile_us(kind, 99));
+	return text;
+}
+
 void io_totals_debug(const struct io_totals *totals, const char *device)
 {
 	static const char *const names[] = { "read", "write", "flush", "discard" };
+	char latency[96];
 
 	static_assert(ARRAY_SIZE(names) == IO_KIND_COUNT, "a name for each kind");
 	for (unsigned i = 0; i < IO_KIND_COUNT; i++) {
@@ -65,11 +79,9 @@ void io_totals_debug(const struct io_totals *totals, const char *device)
 
 		if (!kind->requests && !kind->errors)
 			continue;
-		debug("%s: %s: %llu requests, %llu bytes, %llu errors; 50 %% below %llu us, "
-		      "99 %% below %llu us",
-		      device, names[i], (unsigned long long)kind->requests,
-		      (unsigned long long)kind->bytes, (unsigned long long)kind->errors,
-		      (unsigned long long)io_totals_percentile_us(kind, 50),
-		      (unsigned long long)io_totals_percentile_us(kind, 99));
+		debug("%s: %s: %llu requests, %llu bytes, %llu errors%s", device, names[i],
+		      (unsigned long long)kind->requests, (unsigned long long)kind->bytes,
+		      (unsigned long long)kind->errors,
+		      format_latency(latency, sizeof(latency), kind));
 	}
 }
