@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+#include "blk-pace.h"
 #include "disk.h"
 #include "virtio.h"
 
@@ -76,7 +77,9 @@ struct blk_queue {
 	uint64_t *gpas;
 	struct blk_slot *free_slots;
 	unsigned slots_used; // those behind were never used, and cost no memory
-	bool dropping;       // being stopped: what completes is not told to the driver
+	struct blk_pace pace;
+	unsigned taken; // in this round
+	bool dropping;  // being stopped: what completes is not told to the driver
 };
 
 struct virtio_blk {

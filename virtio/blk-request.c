@@ -292,6 +292,7 @@ static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqu
 		virtio_fail(vdev, "a request has no place for its status");
 		return false;
 	}
+	to_blk(vdev)->queues[queue].taken++;
 	slot = take_slot(&to_blk(vdev)->queues[queue], chain);
 	status = start_request(slot, chain);
 	if (status != BLK_IN_FLIGHT)
@@ -303,9 +304,11 @@ void blk_notify(struct virtio_device *vdev, unsigned queue)
 {
 	struct blk_queue *bq = &to_blk(vdev)->queues[queue];
 
+	bq->taken = 0;
 	virtio_take_chains(vdev, queue, take_chain);
 	disk_kick(bq->disk_queue);
 	blk_signal_batch(bq);
+	blk_pace_note(&bq->pace, bq->taken);
 }
 
 static void free_slots(struct blk_queue *queue)

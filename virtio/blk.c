@@ -3,7 +3,6 @@
 // Each of its queues has a loop thread of its own.
 
 #include <errno.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,16 +94,6 @@ struct attachment {
 	int ret;
 };
 
-// Where the host has less CPUs than work, each notification would else take the CPU from
-// the guest that makes it, for that one request; so the guest goes on until it waits,
-// and there are more to start, and to interrupt for, at once.
-static void be_patient(void)
-{
-	struct sched_param param = { 0 };
-
-	sched_setscheduler(0, SCHED_BATCH, &param); // a wish
-}
-
 static void attach_disk(void *arg)
 {
 	struct attachment *attachment = arg;
@@ -112,7 +101,6 @@ static void attach_disk(void *arg)
 	struct blk_queue *queue = &blk->queues[attachment->queue];
 	struct disk_events events = { .batch_done = blk_signal_batch, .opaque = queue };
 
-	be_patient();
 	queue->blk = blk;
 	queue->vq = &blk->vdev.queues[attachment->queue];
 	attachment->ret = disk_attach(blk->disk, virtio_queue_loop(&blk->vdev, attachment->queue),
