@@ -28,6 +28,7 @@ void print_commands(FILE *to);
 
 int cmd_balloon(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
@@ -36,5 +37,6 @@ int cmd_run(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 
 #endif

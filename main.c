@@ -15,6 +15,7 @@
 const struct command commands[] = {
 	{ "balloon", cmd_balloon, "Take memory from guests, or give it back" },
 	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
+	{ "events", cmd_events, "Show what happens to a virtual machine" },
 	{ "help", cmd_help, "Show how to use kvik or one of its commands" },
 	{ "list", cmd_list, "List the virtual machines that run" },
 	{ "pause", cmd_pause, "Make virtual machines stand still" },
@@ -23,6 +24,7 @@ const struct command commands[] = {
 	{ "stat", cmd_stat, "Show what virtual machines count of themselves" },
 	{ "stop", cmd_stop, "End virtual machines" },
 	{ "version", cmd_version, "Show the version and what this kvik was built with" },
+	{ "wait", cmd_wait, "Wait until a virtual machine has ended" },
 	{ NULL },
 };
 

@@ -40,6 +40,15 @@ int remote_ask_state(struct remote *remote, struct control_client *client, const
 	return 0;
 }
 
+int remote_subscribe(struct control_client *client)
+{
+	json_t *result = NULL;
+	int err = control_ask(client, "subscribe", NULL, REMOTE_TIMEOUT_MS, &result);
+
+	json_decref(result);
+	return err;
+}
+
 static int no_such_vm(const char *name)
 {
 	struct instance_names running;
@@ -101,9 +110,10 @@ static int serve_all(struct remote *remote,
 	return status;
 }
 
-static int usage_error(const struct command_usage *usage)
+static int usage_error(const struct remote *remote, const struct command_usage *usage)
 {
-	err("which VM? name one, as in '%s NAME', or all with --all", usage->name);
+	err("which VM? name one, as in '%s NAME'%s", usage->name,
+	    remote->one_only ? "" : ", or all with --all");
 	return VM_STATUS_USAGE;
 }
 
@@ -117,8 +127,8 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 	remote->served = 0;
 	if (ret)
 		return ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
-	if (!remote->name + !count + !remote->all != 2)
-		return usage_error(usage);
+	if (!remote->name + !count + !remote->all != 2 || (remote->one_only && count > 1))
+		return usage_error(remote, usage);
 	if (remote->all)
 		return serve_all(remote, act);
 	if (remote->name)

@@ -17,6 +17,7 @@ struct remote {
 	const char *name; // -n
 	bool all;         // -a
 	bool json;        // --json
+	bool one_only;    // the command is for one VM
 	unsigned served;
 };
 
@@ -30,6 +31,14 @@ struct remote {
 			&(remote)->json                                                  \
 	}
 
+// The same for a command that is for one VM.
+#define REMOTE_ONE_OPTIONS(remote)                                                            \
+	{ OPTION_STRING,  'n', "name", "NAME", "The VM, as an argument would name it",        \
+	  &(remote)->name },                                                                  \
+	{                                                                                     \
+		OPTION_FLAG, 0, "json", NULL, "Print JSON, an object a line", &(remote)->json \
+	}
+
 // Parses the command line, then calls @act for each VM that it names; @act returns 0 or
 // -errno after a message. Returns the exit status.
 int remote_run(struct remote *remote, const struct command_usage *usage, int argc, char **argv,
@@ -38,6 +47,8 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 // For an @act that asks one thing: prints the VM's name and state, or the answer.
 int remote_ask_state(struct remote *remote, struct control_client *client, const char *command,
 		     int timeout_ms);
+// Events come from now on.
+int remote_subscribe(struct control_client *client);
 // Prints one line of JSON, with the VM's name in front. @object is taken over.
 void remote_print_json(const struct control_client *client, json_t *object);
 
