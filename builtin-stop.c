@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// kvik stop: ends running VMs, and waits until they are gone.
+// kvik stop: has running VMs switch themselves off, or ends them, and waits until they
+// are gone.
 #include <errno.h>
 #include <stdio.h>
 
@@ -9,41 +10,80 @@
 #include "remote.h"
 
 #define GONE_MS 10000 // from the VM's last word to the end of its process
+#define TIMEOUT_S 30
+#define TIMEOUT_MAX_S 1000000
 
-static int wait_until_gone(struct remote *remote, struct control_client *client)
+#define STATUS_ENDED_HARD 3 // at least one VM did not switch itself off
+
+struct stop_args {
+	struct remote remote; // first
+	bool force;
+	unsigned timeout_s;
+	unsigned ended_hard; // VMs
+};
+
+static int wait_until_gone(struct stop_args *args, struct control_client *client, bool by_itself)
 {
 	if (instance_wait_gone(client->vm_name, GONE_MS))
 		return fail_msg(ETIMEDOUT, "VM %s: has stopped, but its process is still there",
 				client->vm_name);
-	if (remote->json)
-		remote_print_json(client, json_pack("{s:s}", "state", "stopped"));
+	if (args->remote.json)
+		remote_print_json(client, json_pack("{s:s, s:b}", "state", "stopped", "powered_off",
+						    by_itself));
 	else
-		printf("%s: stopped\n", client->vm_name);
+		printf("%s: %s\n", client->vm_name, by_itself ? "powered off" : "stopped");
 	return 0;
 }
 
 static int stop_vm(struct remote *remote, struct control_client *client)
 {
-	json_t *result = NULL;
-	int err = control_ask(client, "stop", NULL, REMOTE_TIMEOUT_MS, &result);
+	struct stop_args *args = (struct stop_args *)remote;
+	json_t *arguments = json_pack("{s:b, s:I}", "force", args->force, "timeout_ms",
+				      (json_int_t)args->timeout_s * 1000);
+	int patience_ms = args->force ? 0 : (int)args->timeout_s * 1000;
+	json_t *result;
+	bool by_itself;
+	int err = control_ask(client, "stop", arguments, patience_ms + REMOTE_TIMEOUT_MS, &result);
 
+	if (err)
+		return err;
+	by_itself = json_is_true(json_object_get(result, "powered_off"));
 	json_decref(result);
-	return err ? err : wait_until_gone(remote, client);
+	if (!by_itself && !args->force)
+		args->ended_hard++;
+	return wait_until_gone(args, client, by_itself);
+}
+
+static int parse_timeout(void *value, const char *argument)
+{
+	struct stop_args *args = value;
+	char end;
+
+	if (sscanf(argument, "%u%c", &args->timeout_s, &end) == 1 && argument[0] != '-' &&
+	    args->timeout_s <= TIMEOUT_MAX_S)
+		return 0;
+	return fail_msg(EINVAL, "--timeout %s: give a number of seconds, up to %d", argument,
+			TIMEOUT_MAX_S);
 }
 
 int cmd_stop(int argc, char **argv)
 {
-	struct remote remote = { 0 };
+	struct stop_args args = { .timeout_s = TIMEOUT_S };
 	const struct option_spec options[] = {
-		REMOTE_OPTIONS(&remote),
+		REMOTE_OPTIONS(&args.remote),
+		{ OPTION_CALL, 't', "timeout", "SECONDS",
+		  "Time for a guest to switch itself off (30)", &args, parse_timeout },
+		{ OPTION_FLAG, 'f', "force", NULL, "End it at once, without asking the guest",
+		  &args.force },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {
 		.name = "kvik stop",
-		.synopsis = "[--json] <name>... | --all",
+		.synopsis = "[<options>] <name>... | --all",
 		.summary = find_command("stop")->summary,
 		.options = options,
 	};
+	int status = remote_run(&args.remote, &usage, argc, argv, stop_vm);
 
-	return remote_run(&remote, &usage, argc, argv, stop_vm);
+	return status == 0 && args.ended_hard ? STATUS_ENDED_HARD : status;
 }

@@ -13,11 +13,16 @@
 #include "balloon.h"
 #include "control.h"
 #include "log.h"
+#include "virtio-devices.h"
 #include "vm-priv.h"
 
 // A guest answers within a millisecond or two, if it answers.
 #define STAT_WAIT_NS (100 * 1000000ULL)
 #define BALLOON_STEP_NS (1000 * 1000000ULL)
+
+#define NSEC_PER_MSEC 1000000ULL
+#define STOP_TIMEOUT_MS 30000
+#define STOP_TIMEOUT_MAX_MS 1000000000LL
 
 static const char *const state_names[] = {
 	[VM_STATE_RUNNING] = "running",
@@ -218,19 +223,109 @@ static void resume_vm(struct vm *vm, struct control_call *call)
 	want_state(vm, call, VM_STATE_RUNNING);
 }
 
+// -- the end --
+
+static int press_power_button(struct vm *vm)
+{
+	const struct machine *machine = &vm->machine;
+
+	if (!machine->ops->power_button && !vm->power_button)
+		return -ENODEV;
+	if (vm->power_button)
+		return virtio_input_press(vm->power_button);
+	machine->ops->power_button(&vm->machine);
+	return 0;
+}
+
+// @remedy is the end of the message.
+static bool ask_guest_off(struct vm *vm, struct control_call *call, const char *remedy)
+{
+	int err = press_power_button(vm);
+
+	if (!err)
+		return true;
+	control_fail(call, "no-power-button", "the guest %s%s",
+		     err == -ENODEV   ? "has no power button, for want of room for devices" :
+		     err == -ENOTCONN ? "has no driver for its power button (virtio_input)" :
+					"does not answer to its power button",
+		     remedy);
+	return false;
+}
+
+static void push_power_button(struct vm *vm, struct control_call *call)
+{
+	if (ask_guest_off(vm, call, ""))
+		control_reply(call, NULL);
+}
+
+static void stop_timed_out(struct loop_timer *timer)
+{
+	vm_stop(container_of(timer, struct vm, stop_timer),
+		"kvik stop: it did not switch itself off in time");
+}
+
+// Of several that stop it the most hurried counts.
+static void limit_stop(struct vm *vm, json_int_t timeout_ms)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * NSEC_PER_MSEC;
+
+	if (vm->stop_timer.deadline_ns && vm->stop_timer.deadline_ns <= deadline_ns)
+		return;
+	vm->stop_timer.expired = stop_timed_out;
+	loop_arm_timer(&vm->loop, &vm->stop_timer, deadline_ns);
+}
+
+static void stop_by_guest(struct vm *vm, struct control_call *call, json_int_t timeout_ms)
+{
+	if (!ask_guest_off(vm, call, "; --force ends it without asking"))
+		return;
+	wait_for(vm, call);
+	limit_stop(vm, timeout_ms);
+	if (vm->wanted_state == VM_STATE_RUNNING)
+		return;
+	vm->wanted_state = VM_STATE_RUNNING;
+	loop_stop(&vm->loop);
+}
+
 // The reply comes with the end: whoever asked may count on it.
 static void stop_vm(struct vm *vm, struct control_call *call)
 {
+	json_int_t timeout_ms = STOP_TIMEOUT_MS;
+	int force = false;
+
+	if (json_unpack(call->arguments, "{s?b, s?I !}", "force", &force, "timeout_ms",
+			&timeout_ms) ||
+	    timeout_ms < 0 || timeout_ms > STOP_TIMEOUT_MAX_MS) {
+		control_fail(call, "invalid-argument",
+			     "the arguments are force, a boolean, and timeout_ms, a number from 0 "
+			     "to %lld",
+			     STOP_TIMEOUT_MAX_MS);
+		return;
+	}
+	if (!force) {
+		stop_by_guest(vm, call, timeout_ms);
+		return;
+	}
 	wait_for(vm, call);
 	vm_stop(vm, "kvik stop");
+}
+
+static void answer_stop(struct vm *vm)
+{
+	struct control_call *call;
+
+	while ((call = take_waiting(vm, "stop")))
+		control_reply(call, json_pack("{s:s, s:b}", "state", "stopped", "powered_off",
+					      vm->outcome == VM_OFF));
 }
 
 static const struct vm_command {
 	const char *name;
 	void (*run)(struct vm *vm, struct control_call *call);
 } vm_commands[] = {
-	{ "balloon", set_balloon }, { "pause", pause_vm }, { "resume", resume_vm },
-	{ "stat", stat_vm },        { "status", status },  { "stop", stop_vm },
+	{ "balloon", set_balloon }, { "pause", pause_vm }, { "power-button", push_power_button },
+	{ "resume", resume_vm },    { "stat", stat_vm },   { "status", status },
+	{ "stop", stop_vm },
 };
 
 static void handle(void *opaque, struct control_call *call)
@@ -264,7 +359,7 @@ void vm_control_event(struct vm *vm, const char *event, const char *reason)
 void vm_control_stopped(struct vm *vm, const char *reason)
 {
 	send_event(vm, "stopped", json_pack("{s:s, s:i}", "reason", reason, "status", vm->status));
-	answer_waiting(vm, "stop");
+	answer_stop(vm);
 	refuse_waiting(vm);
 }
 

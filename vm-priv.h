@@ -52,7 +52,8 @@ struct vm {
 	struct device_list devices;
 	struct machine machine;
 	unsigned virtio_count;
-	struct virtio_device *balloon; // NULL: none
+	struct virtio_device *balloon;      // NULL: none
+	struct virtio_device *power_button; // NULL: the machine has one, or there is none
 
 	bool has_instance;
 	struct instance instance;
@@ -60,6 +61,7 @@ struct vm {
 	struct control_call *waiting;
 	struct loop_timer stat_timer;    // for the guest's statistics
 	struct loop_timer balloon_timer; // for the balloon's next step
+	struct loop_timer stop_timer;    // for the guest to switch itself off
 
 	struct loop_fd signals; // a signalfd
 	sigset_t old_mask;

@@ -481,6 +481,24 @@ static int add_virtio_rng(struct vm *vm)
 	return err ? err : add_virtio(vm, vdev, &slot);
 }
 
+// The last, so that it takes no place from another; without room for it there is none.
+static int add_power_button(struct vm *vm)
+{
+	struct virtio_device *vdev;
+	struct machine_slot slot;
+	int err;
+
+	if (vm->machine.ops->power_button ||
+	    vm->machine.ops->virtio_slot(&vm->machine, vm->virtio_count, &slot))
+		return 0;
+	err = virtio_input_create(&vdev, "button", &vm->memory, &vm->loop);
+	if (!err)
+		err = add_virtio(vm, vdev, &slot);
+	if (!err)
+		vm->power_button = vdev;
+	return err;
+}
+
 // -- the guest's first state --
 
 static int reset_vcpus(struct vm *vm)
@@ -574,6 +592,7 @@ static const struct vm_step {
 	{ add_virtio_rng, NULL },
 	{ add_balloon, NULL },
 	{ add_nets, NULL },
+	{ add_power_button, NULL },
 	{ vm_load_guest, NULL },
 	{ dump_device_tree, NULL },
 	{ vm_start_control, vm_stop_control },

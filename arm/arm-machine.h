@@ -50,6 +50,7 @@ struct gic;
 enum {
 	ARM_IRQ_SERIAL = ARM_INTID_SPI,
 	ARM_IRQ_RTC,
+	ARM_IRQ_POWER_BUTTON,
 	ARM_IRQ_VIRTIO = ARM_INTID_SPI + 4, // the first slot's
 };
 

@@ -12,8 +12,12 @@
 
 // Cells of an interrupt in the GIC's bindings (interrupt-controller/arm,gic.yaml).
 #define GIC_PPI 1
+#define GIC_SPI 0
+#define EDGE_RISING 1
 #define LEVEL_HIGH 4
 #define PPI_CPUS_SHIFT 8 // GICv2: which CPUs it goes to
+
+#define KEY_POWER 116 // Linux's input-event-codes.h
 
 // The PL031 divides it down to 1 Hz; nothing depends on its value.
 #define BUS_CLOCK_HZ 24000000
@@ -114,6 +118,23 @@ static void describe_clock(struct fdt_writer *fdt)
 	fdt_end(fdt);
 }
 
+// The power button: input/gpio-keys.yaml has keys that are an interrupt and no GPIO; an
+// edge is a press and a release.
+static void describe_keys(struct fdt_writer *fdt)
+{
+	static const uint32_t cells[] = { GIC_SPI, ARM_IRQ_POWER_BUTTON - ARM_INTID_SPI,
+					  EDGE_RISING };
+
+	fdt_node(fdt, "gpio-keys");
+	fdt_str(fdt, "compatible", "gpio-keys");
+	fdt_node(fdt, "power-button");
+	fdt_str(fdt, "label", "Power Button");
+	fdt_u32(fdt, "linux,code", KEY_POWER);
+	fdt_cells(fdt, "interrupts", cells, ARRAY_SIZE(cells));
+	fdt_end(fdt);
+	fdt_end(fdt);
+}
+
 static void describe_soc(struct fdt_writer *fdt, const struct machine *machine)
 {
 	fdt_node(fdt, "soc");
@@ -166,6 +187,7 @@ int arm_fdt_write(struct fdt_writer *fdt, const struct boot *boot, void *opaque)
 	if (cpu.has_pmu)
 		describe_pmu(fdt, machine);
 	describe_clock(fdt);
+	describe_keys(fdt);
 	describe_soc(fdt, machine);
 	return 0;
 }

@@ -250,6 +250,13 @@ static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
 	return VCPU_EXIT_KICKED;
 }
 
+static void power_button(struct machine *machine)
+{
+	struct irq_line button = line(machine, ARM_IRQ_POWER_BUTTON);
+
+	irq_pulse(&button);
+}
+
 static void free_machine(struct machine *machine)
 {
 	struct arm_machine *priv = arm_machine_priv(machine);
@@ -276,5 +283,6 @@ const struct machine_ops arm_machine = {
 	.reset_vcpu = reset_vcpu,
 	.reset = arm_irqchip_reset,
 	.guest_call = guest_call,
+	.power_button = power_button,
 	.free = free_machine,
 };

@@ -24,10 +24,15 @@ enum {
 	SCOPE_OP = 0x10,
 	BUFFER_OP = 0x11,
 	PACKAGE_OP = 0x12,
+	METHOD_OP = 0x14,
 	EXT_OP_PREFIX = 0x5b,
 	DEVICE_OP = 0x82, // after EXT_OP_PREFIX
+	NOTIFY_OP = 0x86,
 	ROOT_CHAR = '\\',
 };
+
+#define METHOD_SERIALIZED (1 << 3)
+#define RESOURCES_MAX_BYTES 64 // of one device
 
 #define NAME_LENGTH 4
 
@@ -252,14 +257,23 @@ static void put_memory(struct aml_writer *aml, const struct io_region *region)
 	put32(aml, region->size_bytes);
 }
 
-// 6.4.3.6: extended interrupt; consumer, shared; level and active high are 0.
-static void put_interrupt(struct aml_writer *aml, unsigned gsi)
+// 6.4.3.6: extended interrupt of a consumer; active high is 0.
+#define INTERRUPT_EDGE (1 << 1)
+#define INTERRUPT_SHARED (1 << 3)
+static void put_interrupt(struct aml_writer *aml, uint8_t kind, unsigned gsi)
 {
 	put8(aml, 0x89);
 	put16(aml, 6); // bytes that follow
-	put8(aml, 1 << 3 | 1);
+	put8(aml, kind | 1);
 	put8(aml, 1); // interrupts
 	put32(aml, gsi);
+}
+
+// 6.4.2.9: the checksum 0 stands for a right one.
+static void put_end(struct aml_writer *aml)
+{
+	put8(aml, 0x79);
+	put8(aml, 0);
 }
 
 static void put_resources(struct aml_writer *aml, const struct device *dev)
@@ -271,29 +285,33 @@ static void put_resources(struct aml_writer *aml, const struct device *dev)
 	else if (region->size_bytes)
 		put_memory(aml, region);
 	if (dev->irq.chip)
-		put_interrupt(aml, irq_gsi(&dev->irq));
-	// 6.4.2.9: end; the checksum 0 stands for a right one.
-	put8(aml, 0x79);
-	put8(aml, 0);
+		put_interrupt(aml, INTERRUPT_SHARED, irq_gsi(&dev->irq));
+	put_end(aml);
 }
 
-static void name_resources(struct aml_writer *aml, const struct device *dev)
+// _CRS, of what a writer of its own was given.
+static void name_resources(struct aml_writer *aml, const struct aml_writer *resources)
 {
-	uint8_t bytes[64];
-	struct aml_writer resources;
-
-	aml_writer_init(&resources, bytes, sizeof(bytes));
-	put_resources(&resources, dev);
-	if (resources.error) {
-		note(aml, resources.error);
+	if (resources->error) {
+		note(aml, resources->error);
 		return;
 	}
 	begin_name(aml, "_CRS");
 	put8(aml, BUFFER_OP);
 	open_block(aml);
-	put_integer(aml, resources.used_bytes);
-	put(aml, bytes, resources.used_bytes);
+	put_integer(aml, resources->used_bytes);
+	put(aml, resources->data, resources->used_bytes);
 	close_block(aml);
+}
+
+static void name_device_resources(struct aml_writer *aml, const struct device *dev)
+{
+	uint8_t bytes[RESOURCES_MAX_BYTES];
+	struct aml_writer resources;
+
+	aml_writer_init(&resources, bytes, sizeof(bytes));
+	put_resources(&resources, dev);
+	name_resources(aml, &resources);
 }
 
 void aml_describe(struct aml_writer *aml, const char *hid, const struct device *dev)
@@ -305,6 +323,30 @@ void aml_describe(struct aml_writer *aml, const char *hid, const struct device *
 	aml_device(aml, name);
 	aml_name_string(aml, "_HID", hid);
 	aml_name_integer(aml, "_UID", id);
-	name_resources(aml, dev);
+	name_device_resources(aml, dev);
 	aml_end(aml);
+}
+
+void aml_edge_resource(struct aml_writer *aml, unsigned gsi)
+{
+	uint8_t bytes[RESOURCES_MAX_BYTES];
+	struct aml_writer resources;
+
+	aml_writer_init(&resources, bytes, sizeof(bytes));
+	put_interrupt(&resources, INTERRUPT_EDGE, gsi);
+	put_end(&resources);
+	name_resources(aml, &resources);
+}
+
+// 20.2.5.2 and 20.2.5.3.
+void aml_event_method(struct aml_writer *aml, const char *name, uint8_t value)
+{
+	put8(aml, METHOD_OP);
+	open_block(aml);
+	put_name(aml, "_EVT");
+	put8(aml, METHOD_SERIALIZED | 1); // one argument: the interrupt
+	put8(aml, NOTIFY_OP);
+	put_name(aml, name);
+	put_integer(aml, value);
+	close_block(aml);
 }

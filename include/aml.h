@@ -49,4 +49,10 @@ void aml_name_package(struct aml_writer *aml, const char *name, const uint8_t *v
 // out. For device_ops.describe_acpi.
 void aml_describe(struct aml_writer *aml, const char *hid, const struct device *dev);
 
+// For a Generic Event Device (5.6.9): the interrupt by which it is told of its only event,
+// edge-triggered and its own; and the method that passes the event on as notification
+// @value of the device @name of the same scope or of one around it.
+void aml_edge_resource(struct aml_writer *aml, unsigned gsi);
+void aml_event_method(struct aml_writer *aml, const char *name, uint8_t value);
+
 #endif

@@ -40,6 +40,13 @@ static inline void irq_set(const struct irq_line *line, bool high)
 		line->chip->ops->set_line(line->chip, line->number, high);
 }
 
+// For a line that is described as edge-triggered. Any thread.
+static inline void irq_pulse(const struct irq_line *line)
+{
+	irq_set(line, true);
+	irq_set(line, false);
+}
+
 // The global system interrupt of ACPI; the line must be connected. Main thread.
 static inline unsigned irq_gsi(const struct irq_line *line)
 {

@@ -70,6 +70,9 @@ struct machine_ops {
 	// vCPU thread: as struct vcpu_host's.
 	enum vcpu_exit (*guest_call)(struct machine *machine, struct vcpu *vcpu,
 				     struct guest_call *call);
+	// Presses and releases the power button, vCPUs running or not; NULL: the machine has
+	// none of its own, and the VM makes one on virtio.
+	void (*power_button)(struct machine *machine);
 	void (*free)(struct machine *machine); // after the devices
 };
 

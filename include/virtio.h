@@ -33,7 +33,8 @@ enum {
 	VIRTIO_TYPE_BLK = 2,
 	VIRTIO_TYPE_CONSOLE = 3,
 	VIRTIO_TYPE_RNG = 4,
-	VIRTIO_TYPE_BALLOON = 5
+	VIRTIO_TYPE_BALLOON = 5,
+	VIRTIO_TYPE_INPUT = 18
 };
 
 // Device status bits (virtio 1.2 2.1).

@@ -157,6 +157,8 @@ struct acpi_spcr {
 } PACKED;
 static_assert(sizeof(struct acpi_spcr) == 80, "SPCR revision 2");
 
+#define NOTIFY_PRESSED 0x80 // table 5.134: of a power button
+
 // Where the clock keeps the century (hw/cmos-rtc.c).
 #define CMOS_CENTURY 0x32
 
@@ -250,6 +252,22 @@ static int add_table(struct area *area, const void *table, size_t size_bytes)
 
 // -- DSDT --
 
+// 4.8.2.2.1.2 and 5.6.9: without fixed hardware, the button is a device of its own, which
+// an event device notifies.
+static void describe_power_button(struct aml_writer *aml)
+{
+	aml_device(aml, "PWRB");
+	aml_name_string(aml, "_HID", "PNP0C0C");
+	aml_name_integer(aml, "_UID", 0);
+	aml_end(aml);
+	aml_device(aml, "GED0");
+	aml_name_string(aml, "_HID", "ACPI0013");
+	aml_name_integer(aml, "_UID", 0);
+	aml_edge_resource(aml, X86_GSI_POWER_BUTTON);
+	aml_event_method(aml, "PWRB", NOTIFY_PRESSED);
+	aml_end(aml);
+}
+
 static void describe(struct aml_writer *aml, const struct x86_acpi *acpi)
 {
 	// 7.4.2: what goes into the sleep control register for S5, soft off.
@@ -257,6 +275,7 @@ static void describe(struct aml_writer *aml, const struct x86_acpi *acpi)
 
 	aml_name_package(aml, "_S5_", s5, ARRAY_SIZE(s5));
 	aml_scope(aml, "_SB_");
+	describe_power_button(aml);
 	device_list_describe_acpi(acpi->devices, aml);
 	aml_end(aml);
 }

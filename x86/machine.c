@@ -35,7 +35,7 @@
 // others wait for INIT and SIPI.
 //
 // virtio devices get the interrupts that no other device has, below 16 first: a kernel
-// without ACPI (acpi=off) knows only the 8259s. From the 18th device on they share
+// without ACPI (acpi=off) knows only the 8259s. From the 17th device on they share
 // them. That is sound because all are level-triggered.
 #include <errno.h>
 #include <inttypes.h>
@@ -112,10 +112,9 @@ static int layout(struct machine *machine)
 
 // -- interrupts --
 
-// Not a serial port's, the clock's, nor one that an 8259 keeps for itself (0, 2) or
-// that old kernels take for the FPU's (13).
-static const uint8_t virtio_gsis[] = { 5,  6,  7,  9,  10, 11, 12, 14, 15,
-				       16, 17, 18, 19, 20, 21, 22, 23 };
+// Not a serial port's, the clock's, the power button's, nor one that an 8259 keeps for itself (0,
+// 2) or that old kernels take for the FPU's (13).
+static const uint8_t virtio_gsis[] = { 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22 };
 
 unsigned x86_line_gsi(unsigned number)
 {
@@ -355,6 +354,13 @@ static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
 	return VCPU_EXIT_KICKED; // KVM answers VMCALL itself
 }
 
+static void power_button(struct machine *machine)
+{
+	struct irq_line button = line(machine, X86_GSI_POWER_BUTTON);
+
+	irq_pulse(&button);
+}
+
 static void free_machine(struct machine *machine)
 {
 	struct x86_machine *priv = x86_machine_priv(machine);
@@ -382,5 +388,6 @@ const struct machine_ops x86_machine = {
 	.reset_vcpu = reset_vcpu,
 	.reset = reset,
 	.guest_call = guest_call,
+	.power_button = power_button,
 	.free = free_machine,
 };

@@ -54,6 +54,7 @@ enum {
 	X86_GSI_SERIAL_ODD = 4,  // COM1 and COM3
 	X86_GSI_SERIAL_EVEN = 3, // COM2 and COM4
 	X86_GSI_RTC = 8,
+	X86_GSI_POWER_BUTTON = 23, // an edge is a press
 	X86_GSI_COUNT = 24
 };
 

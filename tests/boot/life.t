@@ -64,7 +64,7 @@ sleep 1
 ok "a paused guest prints nothing" [ "$(wc -c <"$work/out")" = "$before" ]
 vm resume
 ok "and then goes on" within 10 "\$(wc -c <'$work/out') > $before"
-vm stop
+vm stop --force
 wait "$pid"
 status=$?
 ok "stop" ended_with 143

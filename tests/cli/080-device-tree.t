@@ -39,14 +39,14 @@ like "the guest's word is riscv64's" "$tree" 'compatible = "riscv-virtio"|riscv'
 is "one CPU" "$(nodes '^\s*cpu@')" 1
 like "Sv39" "$tree" 'mmu-type = "riscv,sv39"'
 like "the console is the serial port" "$tree" 'bootargs = "[^"]*console=ttyS0'
-is "no virtio device" "$(nodes '^\s*virtio.*@.*\{')" 0
+is "no virtio device but the power button" "$(nodes '^\s*virtio.*@.*\{')" 1
 
 tree -c 8 -m 1G -d "$work/disk" -d "$work/other,ro" --rng --console virtio --satp-mode sv48 \
 	-p quiet
 is "eight CPUs" "$(nodes '^\s*cpu@')" 8
 like "Sv48" "$tree" 'mmu-type = "riscv,sv48"'
 like "1 GiB" "$tree" 'reg = <0x0?0? 0x80000000 0x0?0? 0x40000000>'
-is "four virtio devices" "$(nodes '^\s*virtio.*@.*\{')" 4
+is "four virtio devices and the power button" "$(nodes '^\s*virtio.*@.*\{')" 5
 like "the console is virtio's" "$tree" 'bootargs = "[^"]*console=hvc0'
 like "parameters come last" "$tree" 'bootargs = "[^"]* quiet"'
 

@@ -76,22 +76,30 @@ run pause clock
 sleep 2
 run resume clock
 sleep 0.3
-run stop clock
+run stop --force clock
 wait "${pids[-1]}"
 unset 'pids[-1]'
 is "the guest's clock stands still during a pause" "$(<"$work/clock.out")" ready
 
+run stop one --timeout 1
+is "a guest without a driver for its power button" "$status:$out:$err" \
+	"1::kvik stop: VM one: the guest has no driver for its power button (virtio_input); --force ends it without asking"
+run list -q
+is "goes on" "$out" $'one\ntwo'
+refused "not a time" "--timeout 1s: give a number of seconds" stop one --timeout 1s
+refused "nor that" "--timeout -1: give a number of seconds" stop one --timeout -1
+
 run pause --all
 is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
-run stop one nobody
+run stop --force one nobody
 is "one of two names" "$status:$out" "1:one: stopped"
 wait "${pids[0]}"
 is "a stopped VM's status" "$?" 143
 is "it says by whom" "$(<"$work/one.err")" "one: ended by kvik stop"
 start one sleep
-run stop --all --json
+run stop --force --all --json
 is "stop all, a paused one too" "$status:$out" \
-	$'0:{"name":"one","state":"stopped"}\n{"name":"two","state":"stopped"}'
+	$'0:{"name":"one","state":"stopped","powered_off":false}\n{"name":"two","state":"stopped","powered_off":false}'
 wait
 is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 

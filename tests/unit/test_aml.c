@@ -250,6 +250,19 @@ static void test_errors_stick(void **state)
 	assert_int_equal(aml_writer_finish(&aml), -EINVAL);
 }
 
+static void test_event_device(void **state)
+{
+	struct aml_writer aml = begin();
+
+	aml_edge_resource(&aml, 23);
+	ASSERT_WRITTEN(&aml, 0x08, '_', 'C', 'R', 'S', 0x11, 0x80 | 0x0, 1, 0, 0x0a, 11, 0x89, 6, 0,
+		       3, 1, 23, 0, 0, 0, 0x79, 0);
+	aml = begin();
+	aml_event_method(&aml, "PWRB", 0x80);
+	ASSERT_WRITTEN(&aml, 0x14, 0x80 | 0xf, 0, 0, '_', 'E', 'V', 'T', 9, 0x86, 'P', 'W', 'R',
+		       'B', 0x0a, 0x80);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_each_device_is_another),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_event_device),
 		cmocka_unit_test(test_errors_stick),
 	};
 

@@ -309,6 +309,8 @@ static void test_dsdt(void **state)
 	assert_int_equal(table[8], 2);
 	assert_int_equal(count(table, "LNRO0005"), 3);
 	assert_int_equal(count(table, "PNP0501"), 1);
+	assert_int_equal(count(table, "PNP0C0C"), 1); // power button, and who notifies it
+	assert_int_equal(count(table, "ACPI0013"), 1);
 	assert_non_null(memmem(table, get32(table + 4), memory, sizeof(memory)));
 	assert_memory_equal(table + 36, s5, sizeof(s5));
 }
