@@ -221,7 +221,7 @@ static int add_disk(struct vm_config *config, const struct disk_config *disk)
 }
 
 // The copy of the argument begins with the path, and holds the other strings.
-int disk_parse(void *value, const char *argument)
+int disk_parse(void *config, const char *argument)
 {
 	char *copy = strdup(argument), *rest = copy, *option;
 	struct disk_config disk = { 0 };
@@ -235,7 +235,7 @@ int disk_parse(void *value, const char *argument)
 	if (!ret)
 		ret = check(&disk, argument);
 	if (!ret)
-		ret = add_disk(value, &disk);
+		ret = add_disk(config, &disk);
 	if (ret)
 		free(copy);
 	return ret;

@@ -71,18 +71,20 @@ static int native_submit(struct engine *engine, struct engine_op **ops)
 {
 	struct native *native = to_native(engine);
 	struct iocb *batch[ENGINE_DEPTH];
+	struct engine_op *op = *ops;
 	int count = 0, taken;
 
-	for (struct engine_op *op = *ops; op && count < ENGINE_DEPTH; op = op->next) {
+	do {
 		prepare(native, op);
 		batch[count++] = &op->iocb;
-	}
+		op = op->next;
+	} while (op && count < ENGINE_DEPTH);
 	taken = io_submit(native->aio, count, batch);
 	if (taken <= 0)
 		return submit_failed(native, ops, taken ? taken : -EAGAIN);
 	engine->in_flight += (unsigned)taken;
-	while (taken--)
-		*ops = (*ops)->next;
+	op = batch[taken - 1]->data;
+	*ops = op->next;
 	return 0;
 }
 
