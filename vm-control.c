@@ -244,10 +244,9 @@ static bool ask_guest_off(struct vm *vm, struct control_call *call, const char *
 
 	if (!err)
 		return true;
-	control_fail(call, "no-power-button", "the guest %s%s",
-		     err == -ENODEV   ? "has no power button, for want of room for devices" :
-		     err == -ENOTCONN ? "has no driver for its power button (virtio_input)" :
-					"does not answer to its power button",
+	control_fail(call, "no-power-button", "the guest has no %s%s",
+		     err == -ENODEV ? "power button, for want of room for devices" :
+				      "driver for its power button (virtio_input)",
 		     remedy);
 	return false;
 }

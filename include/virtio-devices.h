@@ -29,8 +29,8 @@ int virtio_console_create(struct virtio_device **vdev, const char *name, struct 
 // A keyboard with nothing but a power button; runs on @main_loop.
 int virtio_input_create(struct virtio_device **vdev, const char *name, struct memory *mem,
 			struct loop *main_loop) MUST_CHECK;
-// Presses and releases it. Returns 0, -ENOTCONN when the guest has no driver for it or
-// -EBUSY when the driver has no room (no messages). On the main loop.
+// Presses and releases it. Returns 0, or -ENOTCONN without a message when the guest has no
+// driver for it. On the main loop.
 int virtio_input_press(struct virtio_device *vdev) MUST_CHECK;
 // Entropy from getrandom(); runs on @main_loop.
 int virtio_rng_create(struct virtio_device **vdev, const char *name, struct memory *mem,

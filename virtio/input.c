@@ -19,6 +19,7 @@ enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT }; // 5.8.2
 enum { EV_SYN = 0, EV_KEY = 1 };
 #define SYN_REPORT 0
 #define KEY_POWER 116
+#define EVENT_COUNT 4U // of a press: down, up, and the end of each
 
 // 5.8.4: what @select and @subsel ask for is in @data.
 enum { CFG_ID_NAME = 0x01, CFG_EV_BITS = 0x11 };
@@ -43,6 +44,7 @@ static_assert(sizeof(struct input_event) == 8, "the layout of virtio 1.2 5.8.6")
 struct virtio_input {
 	struct virtio_device vdev;
 	struct input_config config; // register side
+	unsigned next_event;        // queue side: of a press; EVENT_COUNT: none is under way
 };
 
 static struct virtio_input *to_input(struct virtio_device *vdev)
@@ -98,43 +100,89 @@ static bool take_status(struct virtio_device *vdev, unsigned queue, struct virtq
 	return true;
 }
 
-// Buffers for events lie in their queue until there is one.
-static void input_notify(struct virtio_device *vdev, unsigned queue)
-{
-	if (queue != STATUS_QUEUE)
-		return;
-	virtio_take_chains(vdev, queue, take_status);
-	virtio_signal(vdev, &vdev->queues[queue]);
-}
-
-static bool send_event(struct virtio_device *vdev, uint16_t type, uint16_t code, uint32_t value)
+static int pop_buffer(struct virtio_device *vdev, struct virtqueue_chain *chain)
 {
 	struct virtqueue *vq = &vdev->queues[EVENT_QUEUE];
-	struct input_event event = { htole16(type), htole16(code), htole32(value) };
-	struct virtqueue_chain chain;
-	size_t len;
-	int got = virtqueue_pop(vq, &chain);
+	int got = virtqueue_pop(vq, chain);
 
+	// Look again after asking to be notified of new buffers.
+	if (!got && virtqueue_enable_notify(vq))
+		got = virtqueue_pop(vq, chain);
 	if (got < 0)
 		virtio_fail(vdev, vq->why_broken);
-	if (got <= 0)
+	return got;
+}
+
+static bool send_event(struct virtio_device *vdev, const struct input_event *event)
+{
+	struct virtqueue *vq = &vdev->queues[EVENT_QUEUE];
+	struct virtqueue_chain chain;
+	size_t len;
+
+	if (pop_buffer(vdev, &chain) <= 0)
 		return false;
-	len = iov_from_buf(chain.in, chain.in_count, 0, &event, sizeof(event));
+	len = iov_from_buf(chain.in, chain.in_count, 0, event, sizeof(*event));
 	virtqueue_mark_written(vq, chain.in, chain.in_gpa, chain.in_count, len);
 	virtqueue_fill(vq, chain.head, len);
 	return true;
 }
 
+// As far as the driver has room for them.
+static void send_events(struct virtio_input *input)
+{
+	static const struct {
+		uint16_t type, code;
+		uint32_t value;
+	} events[EVENT_COUNT] = {
+		{ EV_KEY, KEY_POWER, 1 },
+		{ EV_SYN, SYN_REPORT, 0 },
+		{ EV_KEY, KEY_POWER, 0 },
+		{ EV_SYN, SYN_REPORT, 0 },
+	};
+	struct virtio_device *vdev = &input->vdev;
+
+	if (atomic_load(&vdev->needs_reset))
+		return;
+	while (input->next_event < EVENT_COUNT) {
+		unsigned i = input->next_event;
+		struct input_event event = { htole16(events[i].type), htole16(events[i].code),
+					     htole32(events[i].value) };
+
+		if (!send_event(vdev, &event))
+			break;
+		input->next_event++;
+	}
+	virtio_signal(vdev, &vdev->queues[EVENT_QUEUE]);
+}
+
+static void input_notify(struct virtio_device *vdev, unsigned queue)
+{
+	if (queue == EVENT_QUEUE) {
+		// Not again before an event finds no buffer.
+		virtqueue_disable_notify(&vdev->queues[queue]);
+		send_events(to_input(vdev));
+		return;
+	}
+	virtio_take_chains(vdev, queue, take_status);
+	virtio_signal(vdev, &vdev->queues[queue]);
+}
+
+static void input_reset(struct virtio_device *vdev)
+{
+	to_input(vdev)->next_event = EVENT_COUNT;
+}
+
 int virtio_input_press(struct virtio_device *vdev)
 {
-	bool sent;
+	struct virtio_input *input = to_input(vdev);
 
 	if (!vdev->activated || atomic_load(&vdev->needs_reset))
 		return -ENOTCONN;
-	sent = send_event(vdev, EV_KEY, KEY_POWER, 1) && send_event(vdev, EV_SYN, SYN_REPORT, 0) &&
-	       send_event(vdev, EV_KEY, KEY_POWER, 0) && send_event(vdev, EV_SYN, SYN_REPORT, 0);
-	virtio_signal(vdev, &vdev->queues[EVENT_QUEUE]);
-	return sent ? 0 : -EBUSY;
+	// While the guest has not taken an earlier press, this one is the same.
+	if (input->next_event == EVENT_COUNT)
+		input->next_event = 0;
+	send_events(input);
+	return 0;
 }
 
 // -- life --
@@ -154,6 +202,7 @@ static const struct virtio_ops input_ops = {
 	.config_read = input_config_read,
 	.config_write = input_config_write,
 	.config_bytes = sizeof(struct input_config),
+	.reset = input_reset,
 	.notify = input_notify,
 	.free = input_free,
 };
@@ -167,6 +216,7 @@ int virtio_input_create(struct virtio_device **vdev, const char *name, struct me
 
 	if (!input)
 		return fail(ENOMEM, "%s", name);
+	input->next_event = EVENT_COUNT;
 	ret = virtio_init(&input->vdev, &input_ops, &setup);
 	if (ret) {
 		free(input);
