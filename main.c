@@ -14,6 +14,7 @@
 // Sorted by name.
 const struct command commands[] = {
 	{ "balloon", cmd_balloon, "Take memory from guests, or give it back" },
+	{ "debug", cmd_debug, "Look into guests that are in trouble" },
 	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
 	{ "events", cmd_events, "Show what happens to a virtual machine" },
 	{ "help", cmd_help, "Show how to use kvik or one of its commands" },

@@ -31,14 +31,14 @@ static const char *const state_names[] = {
 
 // -- calls that wait --
 
-static void wait_for(struct vm *vm, struct control_call *call)
+void vm_control_keep(struct vm *vm, struct control_call *call)
 {
 	call->next_waiting = vm->waiting;
 	vm->waiting = call;
 }
 
 // A call that waits for @command's end, or NULL.
-static struct control_call *take_waiting(struct vm *vm, const char *command)
+struct control_call *vm_control_take(struct vm *vm, const char *command)
 {
 	for (struct control_call **link = &vm->waiting; *link; link = &(*link)->next_waiting) {
 		struct control_call *call = *link;
@@ -55,7 +55,7 @@ static void answer_waiting(struct vm *vm, const char *command)
 {
 	struct control_call *call;
 
-	while ((call = take_waiting(vm, command)))
+	while ((call = vm_control_take(vm, command)))
 		control_reply(call, json_pack("{s:s}", "state", state_names[vm->state]));
 }
 
@@ -97,7 +97,7 @@ static void answer_stat(struct vm *vm)
 {
 	struct control_call *call;
 
-	while ((call = take_waiting(vm, "stat")))
+	while ((call = vm_control_take(vm, "stat")))
 		control_reply(call, json_pack("{s:o}", "metrics", vm_stats(vm)));
 }
 
@@ -115,7 +115,7 @@ void vm_balloon_told(void *opaque)
 // waited for.
 static void stat_vm(struct vm *vm, struct control_call *call)
 {
-	wait_for(vm, call);
+	vm_control_keep(vm, call);
 	if (vm->state != VM_STATE_RUNNING || !vm->balloon || !balloon_refresh(vm->balloon)) {
 		answer_stat(vm);
 		return;
@@ -139,7 +139,7 @@ static void answer_balloon(struct vm *vm)
 	struct control_call *call;
 
 	loop_disarm_timer(&vm->loop, &vm->balloon_timer);
-	while ((call = take_waiting(vm, "balloon")))
+	while ((call = vm_control_take(vm, "balloon")))
 		control_reply(call, balloon_result(vm));
 }
 
@@ -197,7 +197,7 @@ static void set_balloon(struct vm *vm, struct control_call *call)
 			     (long long)(size / (json_int_t)MIB), vm->config->memory_bytes / MIB);
 		return;
 	}
-	wait_for(vm, call);
+	vm_control_keep(vm, call);
 	vm->balloon_timer.expired = balloon_stands_still;
 	vm_balloon_changed(vm);
 }
@@ -208,7 +208,7 @@ static void want_state(struct vm *vm, struct control_call *call, enum vm_state s
 		control_reply(call, json_pack("{s:s}", "state", state_names[state]));
 		return;
 	}
-	wait_for(vm, call);
+	vm_control_keep(vm, call);
 	vm->wanted_state = state;
 	loop_stop(&vm->loop);
 }
@@ -278,7 +278,7 @@ static void stop_by_guest(struct vm *vm, struct control_call *call, json_int_t t
 {
 	if (!ask_guest_off(vm, call, "; --force ends it without asking"))
 		return;
-	wait_for(vm, call);
+	vm_control_keep(vm, call);
 	limit_stop(vm, timeout_ms);
 	if (vm->wanted_state == VM_STATE_RUNNING)
 		return;
@@ -305,7 +305,7 @@ static void stop_vm(struct vm *vm, struct control_call *call)
 		stop_by_guest(vm, call, timeout_ms);
 		return;
 	}
-	wait_for(vm, call);
+	vm_control_keep(vm, call);
 	vm_stop(vm, "kvik stop");
 }
 
@@ -313,7 +313,7 @@ static void answer_stop(struct vm *vm)
 {
 	struct control_call *call;
 
-	while ((call = take_waiting(vm, "stop")))
+	while ((call = vm_control_take(vm, "stop")))
 		control_reply(call, json_pack("{s:s, s:b}", "state", "stopped", "powered_off",
 					      vm->outcome == VM_OFF));
 }
@@ -322,9 +322,10 @@ static const struct vm_command {
 	const char *name;
 	void (*run)(struct vm *vm, struct control_call *call);
 } vm_commands[] = {
-	{ "balloon", set_balloon }, { "pause", pause_vm }, { "power-button", push_power_button },
-	{ "resume", resume_vm },    { "stat", stat_vm },   { "status", status },
-	{ "stop", stop_vm },
+	{ "balloon", set_balloon }, { "debug", vm_debug },
+	{ "pause", pause_vm },      { "power-button", push_power_button },
+	{ "resume", resume_vm },    { "stat", stat_vm },
+	{ "status", status },       { "stop", stop_vm },
 };
 
 static void handle(void *opaque, struct control_call *call)

@@ -59,6 +59,7 @@ struct vm {
 	struct instance instance;
 	struct control *control; // NULL: none
 	struct control_call *waiting;
+	bool inspect;                    // a call waits for the vCPUs to stand still
 	struct loop_timer stat_timer;    // for the guest's statistics
 	struct loop_timer balloon_timer; // for the balloon's next step
 	struct loop_timer stop_timer;    // for the guest to switch itself off
@@ -114,6 +115,15 @@ void vm_balloon_told(void *opaque);
 void vm_control_state_changed(struct vm *vm);
 void vm_control_event(struct vm *vm, const char *event, const char *reason);
 void vm_control_stopped(struct vm *vm, const char *reason);
+
+// vm-control.c, for vm-debug.c: keeps @call; takes one of @command's back, or NULL.
+void vm_control_keep(struct vm *vm, struct control_call *call);
+struct control_call *vm_control_take(struct vm *vm, const char *command);
+
+// vm-debug.c: the "debug" call. vm_inspect() answers those that had to wait; vCPUs
+// stopped.
+void vm_debug(struct vm *vm, struct control_call *call);
+void vm_inspect(struct vm *vm);
 
 // vm-stats.c: the metrics as docs/control.md describes them; the caller's. Main loop.
 json_t *vm_stats(struct vm *vm);

@@ -222,9 +222,10 @@ static void run_until_end(struct vm *vm)
 		enter_state(vm, vm->wanted_state);
 		if (vm->state == VM_STATE_RUNNING)
 			vcpu_set_resume(&vm->vcpus);
-		while (vm->outcome == VM_RUNNING && vm->wanted_state == vm->state)
+		while (vm->outcome == VM_RUNNING && vm->wanted_state == vm->state && !vm->inspect)
 			loop_run(&vm->loop);
 		pause_vcpus(vm);
+		vm_inspect(vm);
 		// A pause that was asked for comes after the reboot.
 		if (vm->outcome != VM_RUNNING && vm->state == VM_STATE_PAUSED) {
 			hold_parts(vm, false);

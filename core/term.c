@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/ttydefaults.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -340,6 +341,18 @@ int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
 	made->discard = made->out.fd < 0;
 	*term = made;
 	return 0;
+}
+
+int term_sysrq(struct term *term, uint8_t key)
+{
+	const struct term_frontend *frontend = &term->frontend;
+	const uint8_t keys[] = { CTRL('o'), key };
+
+	if (frontend->sysrq)
+		return frontend->sysrq(frontend->opaque, key) ? 0 : -EBUSY;
+	if (!frontend->input)
+		return -ENODEV;
+	return frontend->input(frontend->opaque, keys, sizeof(keys)) == sizeof(keys) ? 0 : -EBUSY;
 }
 
 void term_connect(struct term *term, const struct term_frontend *frontend)

@@ -72,6 +72,7 @@ enum {
 enum {
 	LSR_DATA_READY = 0x01,
 	LSR_OVERRUN = 0x02,
+	LSR_BREAK = 0x10,
 	LSR_THRE = 0x20,
 	LSR_TEMT = 0x40,
 };
@@ -113,6 +114,7 @@ struct serial {
 	uint8_t dll;
 	uint8_t dlm;
 	bool overrun;          // LSR.OE
+	unsigned break_place;  // of a break in the receive FIFO, counted from 1; 0: none
 	bool transmit_pending; // the THRE interrupt, until IIR is read or THR written
 	bool input_refused;    // the terminal waits for term_input_ready()
 	unsigned idle_looks;   // at LSR without data, since the last output
@@ -154,7 +156,7 @@ static unsigned trigger_level(const struct serial *serial)
 
 static uint8_t interrupt_id(const struct serial *serial)
 {
-	if (serial->ier & IER_LINE && serial->overrun)
+	if (serial->ier & IER_LINE && (serial->overrun || serial->break_place == 1))
 		return IIR_LINE;
 	if (serial->ier & IER_RECEIVE && serial->receive.count >= trigger_level(serial))
 		return IIR_RECEIVE;
@@ -267,6 +269,8 @@ static uint8_t read_data(struct serial *serial)
 
 	if (serial->receive.count)
 		byte = fifo_pop(&serial->receive);
+	if (serial->break_place)
+		serial->break_place--;
 	if (!serial->receive.count)
 		ask_for_input(serial);
 	return byte;
@@ -293,6 +297,9 @@ static uint8_t read_lsr(struct serial *serial)
 		ask_for_input(serial);
 	if (serial->overrun)
 		lsr |= LSR_OVERRUN;
+	// With the character that it came as, a zero.
+	if (serial->break_place == 1)
+		lsr |= LSR_BREAK;
 	if (!serial->transmit.count)
 		lsr |= LSR_THRE | LSR_TEMT;
 	serial->overrun = false;
@@ -348,6 +355,7 @@ static void write_ier(struct serial *serial, uint8_t value)
 static void clear_receive(struct serial *serial)
 {
 	serial->receive = (struct fifo){ 0 };
+	serial->break_place = 0;
 	ask_for_input(serial);
 }
 
@@ -454,6 +462,25 @@ static size_t take_input(void *opaque, const uint8_t *data, size_t len)
 	return taken;
 }
 
+// Linux takes the character after a break for the key.
+static bool take_sysrq(void *opaque, uint8_t key)
+{
+	struct serial *serial = opaque;
+	bool taken;
+
+	pthread_mutex_lock(&serial->dev.lock);
+	taken = listens(serial) && !serial->break_place && serial->fcr & FCR_ENABLE &&
+		serial->receive.count + 2 <= FIFO_BYTES;
+	if (taken) {
+		fifo_push(&serial->receive, 0);
+		serial->break_place = serial->receive.count;
+		fifo_push(&serial->receive, key);
+	}
+	update_irq(serial);
+	pthread_mutex_unlock(&serial->dev.lock);
+	return taken;
+}
+
 static void output_ready(void *opaque)
 {
 	struct serial *serial = opaque;
@@ -528,6 +555,7 @@ static int create(struct device **dev, struct io_region place, struct irq_line i
 	if (term)
 		term_connect(term, &(struct term_frontend){
 					   .input = take_input,
+					   .sysrq = take_sysrq,
 					   .output_ready = output_ready,
 					   .opaque = serial,
 				   });

@@ -24,6 +24,9 @@ struct term_frontend {
 	// Bytes from the user; returns how many were taken. The rest is offered again
 	// after term_input_ready().
 	size_t (*input)(void *opaque, const uint8_t *data, size_t len);
+	// The magic SysRq key and then @key; false when the device has no room for them. NULL:
+	// the device has only characters (Linux's hvc consoles take Ctrl-o for it).
+	bool (*sysrq)(void *opaque, uint8_t key);
 	// Room in the output ring after term_write() took less than all.
 	void (*output_ready)(void *opaque);
 	// The terminal's size changed; may be NULL.
@@ -57,6 +60,10 @@ void term_input_ready(struct term *term);
 // Non-blocking read of pending input for SBI getchar and DBCN; returns the number
 // of bytes taken. Any thread.
 size_t term_read(struct term *term, uint8_t *data, size_t len);
+
+// Gives the guest's kernel a magic SysRq key, if it listens to the console. 0; -EBUSY: it
+// takes no input now; -ENODEV: no device is connected. Main thread.
+int term_sysrq(struct term *term, uint8_t key) MUST_CHECK;
 
 // Columns and rows; false when it is not a terminal.
 bool term_size(struct term *term, unsigned *columns, unsigned *rows);

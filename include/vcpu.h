@@ -67,6 +67,8 @@ struct accel_ops {
 	void (*vcpu_exit)(struct vcpu *vcpu);
 	// Readable registers into @text, for a crash report; returns its length.
 	size_t (*dump)(struct vcpu *vcpu, char *text, size_t size);
+	// A non-maskable interrupt; 0 or -errno (no message). NULL: there is none.
+	int (*nmi)(struct vcpu *vcpu);
 	// Tells what it has counted; main thread, vCPUs may run. NULL: nothing.
 	void (*metrics)(struct accel *accel, struct metric_sink *sink);
 

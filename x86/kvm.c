@@ -248,6 +248,11 @@ void kvm_arch_after_run(struct vcpu *vcpu)
 {
 }
 
+static int inject_nmi(struct vcpu *vcpu)
+{
+	return ioctl(kvm_vcpu(vcpu)->fd, KVM_NMI) ? -errno : 0;
+}
+
 static const struct x86_accel_ops x86_ops = {
 	.reset_vcpu = x86_kvm_reset_vcpu,
 	.reset_irqchip = reset_irqchip,
@@ -267,6 +272,7 @@ const struct accel_ops kvm_accel_ops = {
 	.vcpu_init = kvm_vcpu_init,
 	.vcpu_exit = kvm_vcpu_exit,
 	.dump = kvm_arch_dump,
+	.nmi = inject_nmi,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,

@@ -24,7 +24,16 @@ wait_for_end() {
 	wait "$pid" || status=$?
 }
 
-plan 10
+# Asks the guest's kernel for its memory by the magic SysRq key.
+sysrq() {
+	export KVIK_RUNTIME_DIR=$work/run
+	start_guest 'echo up; sleep 100' --name guest --console "$1" -p sysrq_always_enabled
+	wait_for '^up' && "$KVIK" debug guest --sysrq m && wait_for 'Mem-Info'
+	"$KVIK" stop --force guest >/dev/null
+	wait "$pid"
+}
+
+plan 12
 use_modules virtio_mmio virtio_rng
 
 for console in serial virtio; do
@@ -37,6 +46,8 @@ for console in serial virtio; do
 	ok "$console console: 20000 lines come whole" \
 		[ "$(tr -d '\r' <"$work/out" | grep -a '^line' | cksum)" = \
 		"$(seq -w 1 20000 | sed 's/^/line /' | cksum)" ]
+	sysrq "$console"
+	ok "$console console: the magic SysRq key" prints 'sysrq: Show Memory'
 done
 
 ok "the kernel takes the virtio console" prints '^console: hvc0$'

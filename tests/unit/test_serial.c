@@ -256,6 +256,28 @@ static void test_input_without_fifo(void **state)
 }
 
 // What came before the driver is ready must not fall to its clearing of the FIFO.
+// The break comes as a zero, in its place among the characters.
+static void test_sysrq(void **state)
+{
+	struct fixture *f = *state;
+	const struct term_frontend *frontend = &f->term.frontend;
+
+	assert_false(frontend->sysrq(frontend->opaque, 'h')); // nobody listens
+	write_reg(f, FCR, 1);
+	write_reg(f, MCR, MCR_RTS);
+	assert_int_equal(frontend->input(frontend->opaque, (const uint8_t *)"a", 1), 1);
+	assert_true(frontend->sysrq(frontend->opaque, 'h'));
+	assert_false(frontend->sysrq(frontend->opaque, 'h')); // one at a time
+	assert_int_equal(read_reg(f, LSR) & 0x11, 0x01);
+	assert_int_equal(read_reg(f, RBR), 'a');
+	assert_int_equal(read_reg(f, LSR) & 0x11, 0x11);
+	assert_int_equal(read_reg(f, RBR), 0);
+	assert_int_equal(read_reg(f, LSR) & 0x11, 0x01);
+	assert_int_equal(read_reg(f, RBR), 'h');
+	assert_int_equal(read_reg(f, LSR) & 0x11, 0);
+	assert_true(frontend->sysrq(frontend->opaque, 'h'));
+}
+
 static void test_input_waits_for_a_driver(void **state)
 {
 	struct fixture *f = *state;
@@ -588,6 +610,7 @@ int main(void)
 		TEST(test_other_accesses_do_nothing),
 		TEST(test_output),
 		TEST(test_input_without_fifo),
+		TEST(test_sysrq),
 		TEST(test_input_waits_for_a_driver),
 		TEST(test_input_for_a_guest_that_polls),
 		TEST(test_receive_fifo_and_trigger_levels),
