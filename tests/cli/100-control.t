@@ -91,7 +91,26 @@ refused "nor that" "--timeout -1: give a number of seconds" stop one --timeout -
 
 run pause --all
 is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
+timeout 20 "$kvik" events one >"$work/events" &
+follower=$!
+timeout 20 "$kvik" wait one 2>/dev/null &
+waiter=$!
+run wait one --for paused
+is "wait: it is paused" "$status:$out:$err" "0::"
+timeout 20 "$kvik" wait --for running --json one >"$work/running" &
+resumer=$!
+run resume one
+wait "$resumer"
+is "wait: it is running" "$?:$(<"$work/running")" '0:{"name":"one","state":"running","status":0}'
+refused "wait: another state" "is not a state; use stopped" wait --for asleep one
+refused "events: of one VM" "which VM\? name one, as in 'kvik events NAME'\$" events one two
 run stop --force one nobody
+wait "$waiter"
+is "wait: its status" "$?" 143
+wait "$follower"
+is "events: until the end" "$?" 0
+like "events: what happened" "$(<"$work/events")" \
+	'resumed \{\}'.*'stopped \{"reason":"killed","status":143\}'
 is "one of two names" "$status:$out" "1:one: stopped"
 wait "${pids[0]}"
 is "a stopped VM's status" "$?" 143

@@ -263,18 +263,18 @@ static void test_sysrq(void **state)
 	const struct term_frontend *frontend = &f->term.frontend;
 
 	assert_false(frontend->sysrq(frontend->opaque, 'h')); // nobody listens
-	write_reg(f, FCR, 1);
-	write_reg(f, MCR, MCR_RTS);
+	put(f, FCR, 1);
+	put(f, MCR, MCR_RTS);
 	assert_int_equal(frontend->input(frontend->opaque, (const uint8_t *)"a", 1), 1);
 	assert_true(frontend->sysrq(frontend->opaque, 'h'));
 	assert_false(frontend->sysrq(frontend->opaque, 'h')); // one at a time
-	assert_int_equal(read_reg(f, LSR) & 0x11, 0x01);
-	assert_int_equal(read_reg(f, RBR), 'a');
-	assert_int_equal(read_reg(f, LSR) & 0x11, 0x11);
-	assert_int_equal(read_reg(f, RBR), 0);
-	assert_int_equal(read_reg(f, LSR) & 0x11, 0x01);
-	assert_int_equal(read_reg(f, RBR), 'h');
-	assert_int_equal(read_reg(f, LSR) & 0x11, 0);
+	assert_int_equal(get(f, LSR) & 0x11, 0x01);
+	assert_int_equal(get(f, RBR), 'a');
+	assert_int_equal(get(f, LSR) & 0x11, 0x11);
+	assert_int_equal(get(f, RBR), 0);
+	assert_int_equal(get(f, LSR) & 0x11, 0x01);
+	assert_int_equal(get(f, RBR), 'h');
+	assert_int_equal(get(f, LSR) & 0x11, 0);
 	assert_true(frontend->sysrq(frontend->opaque, 'h'));
 }
 
