@@ -70,6 +70,15 @@ add_guest() {
 	add+=("$(kernel_of "$1"):guest/$1/kernel" "$work/initrd-$1:guest/$1/initrd")
 }
 
+# add_life_guest MODULE: one whose kernel hears its power button by that, at /guest/life/.
+add_life_guest() {
+	export KVIK_SUITE=trixie
+	"$files" fetch 2>"$work/fetch" || bail "no guest kernel for $arch: $(tail -n 1 "$work/fetch")"
+	"$files" initrd "$work/initrd-life" "$here/guest.init" virtio_mmio "$1" evdev -- \
+		"$here/life.steps:etc/steps" || bail "cannot build an initrd for $arch"
+	add+=("$("$files" path kernel):guest/life/kernel" "$work/initrd-life:guest/life/initrd")
+}
+
 # set_in_host NAME VALUE: a variable for the script.
 set_in_host() {
 	settings+=("$1=$(printf '%q' "$2")")

@@ -1,0 +1,105 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The life of a VM on KVM: its clock over a pause, and its power button.
+# shellcheck disable=SC2154
+
+# start STEPS OPTION...: a guest in the background, which has printed $until.
+start() {
+	local steps=$1
+	shift
+
+	status=0 command="kvik run $*"
+	/bin/kvik run --accel "$accel" -n none --name guest --initrd /guest/life/initrd "$@" \
+		--params "quiet -- $steps" /guest/life/kernel >/tmp/out 2>/tmp/err </dev/null &
+	pid=$!
+	wait_until "$until"
+}
+
+wait_until() { # wait_until REGEX
+	local left=$guest_timeout
+
+	until prints "$1"; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] && kill -0 "$pid" || return 1
+		sleep 1
+	done
+}
+
+ends() {
+	wait "$pid"
+	exit_status=$? status=$exit_status
+}
+
+vm() { # vm COMMAND OPTION...: leaves its status in $said
+	said=0
+	/bin/kvik "$@" guest >/tmp/command 2>&1 || said=$?
+	sed 's/^/# /' /tmp/command
+}
+
+says() { [ "$said:$(cat /tmp/command)" = "$1" ]; }
+
+# uptimes: the guest's, line by line, in hundredths of a second.
+uptimes() {
+	tr -d '\r' </tmp/out | grep -E '^(clock|tick): ' | cut -d ' ' -f 2 | tr -d .
+}
+
+# The guest takes 4 s for its ticks by its own clock, and sees none of the 8 s between.
+clock_of() { # clock_of NAME OPTION...
+	local name=$1 took
+	shift
+
+	until='^tick: '
+	start "ticks" "$@"
+	vm pause
+	sleep 8
+	vm resume
+	ends
+	took=$(($(uptimes | tail -n 1) - $(uptimes | head -n 1)))
+	echo "# by the guest's clock it took $took hundredths of a second"
+	ok "$name: the guest ends well" ended_with 0
+	ok "$name: its clock saw its own 4 s alone" [ "$took" -lt 700 ]
+	ok "$name: all its ticks" prints_times 8 '^tick: '
+	ok "$name: no jump of the time of day" no_jump
+	ok "$name: the kernel has no complaints" prints_times 0 '^complaints'
+}
+
+# Between a line and the next less than 3 s by both clocks.
+no_jump() {
+	tr -d '\r' </tmp/out | grep -E '^(clock|tick): ' | awk '
+		before && ($2 - uptime > 3 || $3 - date > 3 || $2 < uptime) { bad = 1 }
+		{ uptime = $2; date = $3; before = 1 }
+		END { exit bad }'
+}
+
+button_of() { # button_of NAME OPTION...
+	local name=$1
+	shift
+
+	until='^button: '
+	start "button" "$@"
+	ok "$name: the guest finds its power button" prints '^button: (Power Button|gpio-keys)$'
+	sleep 2
+	vm stop --timeout 100
+	ends
+	ok "$name: stop has it power off" says "0:guest: powered off"
+	ok "$name: by its own doing" ended_with 0
+	ok "$name: it was the power key" prints '^ 01 00 74 00 01 00 00 00$'
+}
+
+deaf_one() {
+	until='^deaf$'
+	start "deaf" --cpus 1
+	vm stop --timeout 1
+	ends
+	ok "a guest that does not listen is ended" says "3:guest: stopped"
+	ok "with its own status" ended_with 143
+}
+
+mkdir -p /run
+clock_of "1 vCPU" --cpus 1
+clock_of "2 vCPUs" --cpus 2
+button_of "power button" --cpus 1
+[ -z "$other_irqchip" ] || button_of "power button, $other_irqchip" --cpus 1 --irqchip "$other_irqchip"
+deaf_one
+done_testing
