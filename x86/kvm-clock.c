@@ -25,9 +25,9 @@ struct x86_held_clock {
 	uint64_t deadlines[]; // by vCPU; 0: none
 };
 
-struct one_msr {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry;
+union one_msr {
+	struct kvm_msrs msrs;
+	uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 };
 
 static struct x86_vm *x86_vm(const struct accel *accel)
@@ -37,20 +37,20 @@ static struct x86_vm *x86_vm(const struct accel *accel)
 
 static bool read_msr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	struct one_msr msr = { .head.nmsrs = 1, .entry.index = index };
+	union one_msr msr = { .msrs.nmsrs = 1 };
 
+	msr.msrs.entries[0].index = index;
 	if (ioctl(kvm_vcpu(vcpu)->fd, KVM_GET_MSRS, &msr) != 1)
 		return false;
-	*value = msr.entry.data;
+	*value = msr.msrs.entries[0].data;
 	return true;
 }
 
 static bool write_msr(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-	struct one_msr msr = {
-		.head.nmsrs = 1,
-		.entry = { .index = index, .data = value },
-	};
+	union one_msr msr = { .msrs.nmsrs = 1 };
+
+	msr.msrs.entries[0] = (struct kvm_msr_entry){ .index = index, .data = value };
 
 	return ioctl(kvm_vcpu(vcpu)->fd, KVM_SET_MSRS, &msr) == 1;
 }
