@@ -8,6 +8,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 libexecdir ?= $(prefix)/libexec
 mandir ?= $(prefix)/share/man
+datadir ?= $(prefix)/share
 
 ifeq ($(origin CC),default)
 CC := $(CROSS_COMPILE)gcc
@@ -208,6 +209,9 @@ install: $(PROGRAMS)
 	install -d $(DESTDIR)$(mandir)/man1
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
 	$(if $(SLIRP),install -D -m 644 docs/man/kvik-slirp.8 $(DESTDIR)$(mandir)/man8/kvik-slirp.8)
+	install -D -m 644 completions/kvik.bash $(DESTDIR)$(datadir)/bash-completion/completions/kvik
+	install -D -m 644 completions/_kvik $(DESTDIR)$(datadir)/zsh/site-functions/_kvik
+	install -D -m 644 completions/kvik.fish $(DESTDIR)$(datadir)/fish/vendor_completions.d/kvik.fish
 
 clean:
 	rm -rf $(wildcard $(O)/obj*) $(if $(OUT),,build kvik kvik-slirp kvik-static)
@@ -216,7 +220,7 @@ help:
 	@echo 'make [all]           ./kvik'
 	@echo 'make static          ./kvik-static, which needs no library'
 	@echo 'make cross           static programs for three architectures: build/ARCH/kvik-static'
-	@echo 'make install         program and man pages, to DESTDIR and prefix (/usr/local)'
+	@echo 'make install         program, man pages and completions, to DESTDIR and prefix (/usr/local)'
 	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
 	@echo 'make check-qcow2     qcow2 images beside qemu-img and qemu-io; check-qcow2-soak: at length'
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
