@@ -77,28 +77,35 @@ static void put_all(struct metric_sink *sink, const struct stats_file *file)
 	free(desc);
 }
 
-// A kernel before 5.14 has no such file.
-static void put_file(struct metric_sink *sink, int of_fd, const char *source)
+static void put_file(struct metric_sink *sink, int fd, const char *source)
 {
-	struct stats_file file = { .fd = ioctl(of_fd, KVM_GET_STATS_FD, NULL), .source = source };
+	struct stats_file file = { .fd = fd, .source = source };
 
-	if (file.fd < 0)
+	if (!read_at(fd, &file.header, sizeof(file.header), 0) ||
+	    file.header.num_desc > DESCRIPTORS_MAX || file.header.name_size > NAME_BYTES_MAX)
 		return;
-	if (read_at(file.fd, &file.header, sizeof(file.header), 0) &&
-	    file.header.num_desc <= DESCRIPTORS_MAX && file.header.name_size <= NAME_BYTES_MAX) {
-		file.desc_bytes = sizeof(struct kvm_stats_desc) + file.header.name_size;
-		put_all(sink, &file);
-	}
-	close(file.fd);
+	file.desc_bytes = sizeof(struct kvm_stats_desc) + file.header.name_size;
+	put_all(sink, &file);
+}
+
+// A kernel before 5.14 has no such file.
+int kvm_stats_open(int fd)
+{
+	return ioctl(fd, KVM_GET_STATS_FD, NULL);
 }
 
 void kvm_metrics(struct accel *accel, struct metric_sink *sink)
 {
-	put_file(sink, kvm_vm(accel)->fd, "vm");
+	int fd = kvm_stats_open(kvm_vm(accel)->fd);
+
+	if (fd >= 0) {
+		put_file(sink, fd, "vm");
+		close(fd);
+	}
 	for (unsigned i = 0; i < accel->vcpus->count; i++) {
 		char source[24];
 
 		snprintf(source, sizeof(source), "vcpu%u", i);
-		put_file(sink, kvm_vcpu(&accel->vcpus->vcpus[i])->fd, source);
+		put_file(sink, kvm_vcpu(&accel->vcpus->vcpus[i])->stats_fd, source);
 	}
 }

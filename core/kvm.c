@@ -185,6 +185,7 @@ static int open_vcpu(struct kvm_vcpu *kvcpu, const struct kvm_vm *vm)
 	if (run == MAP_FAILED)
 		return fail(errno, "KVM: map kvm_run of vCPU %u", kvcpu->vcpu->index);
 	kvcpu->run = run;
+	kvcpu->stats_fd = kvm_stats_open(kvcpu->fd);
 	return 0;
 }
 
@@ -194,6 +195,8 @@ static void close_vcpu(struct vcpu *vcpu)
 
 	if (kvcpu->run)
 		munmap(kvcpu->run, kvm_vm(vcpu->accel)->run_bytes);
+	if (kvcpu->stats_fd >= 0)
+		close(kvcpu->stats_fd);
 	if (kvcpu->fd >= 0)
 		close(kvcpu->fd);
 	free(kvcpu);
@@ -207,7 +210,7 @@ int kvm_vcpu_init(struct vcpu *vcpu)
 
 	if (!kvcpu)
 		return fail(ENOMEM, "KVM: vCPU %u", vcpu->index);
-	*kvcpu = (struct kvm_vcpu){ .fd = -1, .vcpu = vcpu };
+	*kvcpu = (struct kvm_vcpu){ .fd = -1, .stats_fd = -1, .vcpu = vcpu };
 	vcpu->priv = kvcpu;
 	err = open_vcpu(kvcpu, kvm_vm(vcpu->accel));
 	if (!err)

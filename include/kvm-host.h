@@ -34,6 +34,7 @@ struct kvm_vm {
 // vcpu->priv
 struct kvm_vcpu {
 	int fd;
+	int stats_fd;        // -1: the kernel has none
 	struct kvm_run *run; // mapped, shared with the kernel
 	struct vcpu *vcpu;
 	atomic_int runner; // thread in run(), to be signalled by a kick; 0: none
@@ -64,6 +65,11 @@ void kvm_kick(struct vcpu *vcpu);
 int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell);
 
 // -- core/kvm*.c: helpers; each logs @what on failure and returns -errno --
+
+// The file with KVM's statistics of a VM's or a vCPU's descriptor, or -1. Of a vCPU it must be
+// opened before the first KVM_RUN: the kernel lets no two ioctls at a vCPU at once, and a guest
+// that waits stays in KVM_RUN as long as it likes. Reading it needs no such turn.
+int kvm_stats_open(int fd) MUST_CHECK;
 
 // The device that --dev names.
 const char *kvm_path(const struct vm_config *config);
