@@ -44,6 +44,14 @@ bool net_held_has_room(const struct net_held *held)
 	return held->chain_count < held->chain_max && held->iov_count < held->chain_max;
 }
 
+// Where the chain behind @nth others stands. A packed ring may have any size.
+static unsigned ring_index(const struct net_held *held, unsigned nth)
+{
+	unsigned index = held->chain_first + nth;
+
+	return index < held->chain_max ? index : index - held->chain_max;
+}
+
 static void move_to_front(struct net_held *held)
 {
 	memmove(held->iov, held->iov + held->iov_first, held->iov_count * sizeof(*held->iov));
@@ -53,8 +61,7 @@ static void move_to_front(struct net_held *held)
 
 void net_held_add(struct net_held *held, const struct virtqueue_chain *chain)
 {
-	unsigned index = (held->chain_first + held->chain_count++) & (held->chain_max - 1);
-	struct net_held_chain *added = &held->chains[index];
+	struct net_held_chain *added = &held->chains[ring_index(held, held->chain_count++)];
 	unsigned end;
 
 	if (held->iov_first + held->iov_count + chain->in_count > held->iov_max)
@@ -86,7 +93,7 @@ unsigned net_held_chains(const struct net_held *held, uint64_t bytes)
 	unsigned count = 0;
 
 	for (uint64_t sum = 0; sum < bytes && count < held->chain_count; count++)
-		sum += held->chains[(held->chain_first + count) & (held->chain_max - 1)].bytes;
+		sum += held->chains[ring_index(held, count)].bytes;
 	return count;
 }
 
@@ -108,7 +115,7 @@ void net_held_use(struct net_held *held, struct virtqueue *vq, uint64_t bytes)
 		held->bytes -= chain->bytes;
 		held->iov_first += chain->iov_count;
 		held->iov_count -= chain->iov_count;
-		held->chain_first = (held->chain_first + 1) & (held->chain_max - 1);
+		held->chain_first = ring_index(held, 1);
 		held->chain_count--;
 	}
 	virtqueue_flush(vq);

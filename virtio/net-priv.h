@@ -95,8 +95,8 @@ struct net_held {
 		uint16_t head;
 		unsigned iov_count;
 		uint32_t bytes;
-	} * chains;         // a ring
-	unsigned chain_max; // a power of two
+	} * chains; // a ring
+	unsigned chain_max;
 	unsigned chain_first, chain_count;
 	struct iovec *iov;
 	uint64_t *gpa;

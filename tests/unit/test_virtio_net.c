@@ -762,6 +762,36 @@ static void test_packed(void **state)
 	}
 }
 
+// Packed rings may have any size, not only a power of two (virtio 1.2 2.8.10.1).
+static void test_packed_of_any_size(void **state)
+{
+	struct fixture *f = *state;
+	unsigned next = 0, size = 5;
+
+	guest_start(&f->guest, F_ALL | VIRTIO_F_RING_PACKED, f->q, 3, size);
+	for (unsigned i = 0; i < size; i++)
+		offer_buffer(f, 0, i, 0x800);
+	guest_kick(&f->q[0]);
+	for (unsigned i = 0; i < 60; i++) {
+		unsigned buffers = 1 + i % size;
+		size_t bytes = buffers * 0x800 - HEADER_BYTES - i;
+
+		put_frame(f, 0, plain_header, guest_mac, bytes);
+		for (unsigned j = 0; j < buffers; j++) {
+			struct ring_used_elem elem;
+
+			guest_wait_used(&f->q[0], &elem);
+			assert_int_equal(elem.id, (next + j) % size);
+			assert_int_equal(elem.len, j + 1 < buffers ? 0x800 : 0x800 - i);
+		}
+		assert_int_equal(buffer_header(f, 0, next).num_buffers, buffers);
+		for (unsigned j = 0; j < buffers; j++)
+			offer_buffer(f, 0, (next + j) % size, 0x800);
+		next = (next + buffers) % size;
+		guest_kick(&f->q[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -804,6 +834,7 @@ int main(void)
 		cmocka_unit_test(test_rate_of_receiving),
 		NET_TEST(test_reset_forgets),
 		NET_TEST(test_packed),
+		NET_TEST(test_packed_of_any_size),
 	};
 
 	alarm(60); // a hang is a failure
