@@ -44,7 +44,8 @@ uptimes() {
 	tr -d '\r' </tmp/out | grep -E '^(clock|tick): ' | cut -d ' ' -f 2 | tr -d .
 }
 
-# The guest takes 4 s for its ticks by its own clock, and sees none of the 8 s between.
+# The guest takes 4 s for its ticks by its own clock, more when the host is busy, and sees
+# none of the 20 s between.
 clock_of() { # clock_of NAME OPTION...
 	local name=$1 took
 	shift
@@ -52,22 +53,22 @@ clock_of() { # clock_of NAME OPTION...
 	until='^tick: '
 	start "ticks" "$@"
 	vm pause
-	sleep 8
+	sleep 20
 	vm resume
 	ends
 	took=$(($(uptimes | tail -n 1) - $(uptimes | head -n 1)))
 	echo "# by the guest's clock it took $took hundredths of a second"
 	ok "$name: the guest ends well" ended_with 0
-	ok "$name: its clock saw its own 4 s alone" [ "$took" -lt 700 ]
+	ok "$name: its clock saw its own time alone" [ "$took" -lt 2000 ]
 	ok "$name: all its ticks" prints_times 8 '^tick: '
 	ok "$name: no jump of the time of day" no_jump
 	ok "$name: the kernel has no complaints" prints_times 0 '^complaints'
 }
 
-# Between a line and the next less than 3 s by both clocks.
+# Between a line and the next less than 15 s by both clocks.
 no_jump() {
 	tr -d '\r' </tmp/out | grep -E '^(clock|tick): ' | awk '
-		before && ($2 - uptime > 3 || $3 - date > 3 || $2 < uptime) { bad = 1 }
+		before && ($2 - uptime > 15 || $3 - date > 15 || $2 < uptime) { bad = 1 }
 		{ uptime = $2; date = $3; before = 1 }
 		END { exit bad }'
 }
