@@ -183,28 +183,48 @@ static int write_l1(struct qcow2_image *image, uint64_t i, uint64_t entry)
 	return 0;
 }
 
-// Puts L2 table @i into a cluster of its own, with what it has now.
-static int move_l2(struct qcow2_image *image, uint64_t i, const uint8_t *content)
+static int write_new_l2(struct qcow2_image *image, uint64_t i, uint64_t offset,
+			const uint8_t *content)
 {
-	uint64_t old = image->l1[i] & QCOW2_OFFSET_MASK;
-	struct qcow2_run run;
 	uint8_t *l2;
-	int ret = qcow2_allocate(image, 1, &run);
+	int ret = qcow2_cache_new(image, &image->l2_cache, i, offset, &l2);
 
-	if (!ret)
-		ret = qcow2_set_add(&image->metadata, run.first);
-	if (!ret)
-		ret = qcow2_cache_new(image, &image->l2_cache, i, run.first << image->cluster_bits,
-				      &l2);
 	if (ret)
 		return ret;
 	if (content)
 		memcpy(l2, content, image->cluster_bytes);
 	ret = qcow2_cache_write(image, &image->l2_cache, i, 0, image->cluster_bytes);
-	if (!ret && image->version < 3)
-		ret = qcow2_sync(image);
+	return !ret && image->version < 3 ? qcow2_sync(image) : ret;
+}
+
+// For L2 table @i, with @content; the cluster is given back if that fails.
+static int make_l2(struct qcow2_image *image, uint64_t i, const uint8_t *content,
+		   struct qcow2_run *run)
+{
+	int ret = qcow2_allocate(image, 1, run);
+
 	if (ret)
-		return fail(-ret, "disk %s: write an L2 table", image->path);
+		return ret;
+	ret = qcow2_set_add(&image->metadata, run->first);
+	if (!ret) {
+		ret = write_new_l2(image, i, run->first << image->cluster_bits, content);
+		if (!ret)
+			return 0;
+		qcow2_set_remove(&image->metadata, run->first);
+	}
+	qcow2_take_back(image, *run);
+	return fail(-ret, "disk %s: write an L2 table", image->path);
+}
+
+// Puts L2 table @i into a cluster of its own, with what it has now.
+static int move_l2(struct qcow2_image *image, uint64_t i, const uint8_t *content)
+{
+	uint64_t old = image->l1[i] & QCOW2_OFFSET_MASK;
+	struct qcow2_run run;
+	int ret = make_l2(image, i, content, &run);
+
+	if (ret)
+		return ret;
 	ret = write_l1(image, i, run.first << image->cluster_bits | QCOW2_COPIED);
 	if (ret || !old)
 		return ret;
@@ -239,6 +259,20 @@ static int get_own_l2(struct qcow2_image *image, uint64_t cluster, uint8_t **l2)
 		return ret;
 	ret = *l2 ? split_l2(image, i, *l2) : move_l2(image, i, NULL);
 	return ret ? ret : get_l2(image, cluster, l2);
+}
+
+int qcow2_own_tables(struct qcow2_image *image, uint64_t cluster, uint64_t count)
+{
+	uint64_t end = cluster + count;
+	int ret = 0;
+
+	for (; !ret && cluster < end;
+	     cluster = align_down(cluster, l2_entries(image)) + l2_entries(image)) {
+		uint8_t *l2;
+
+		ret = get_own_l2(image, cluster, &l2);
+	}
+	return ret;
 }
 
 // Replaces @count entries of the table of @cluster; @old gets what they were.

@@ -205,17 +205,34 @@ static int add_part(struct qcow2_image *image, struct qcow2_run part, int delta,
 	return write_in_block(image, part);
 }
 
-int qcow2_refcount_add(struct qcow2_image *image, struct qcow2_run run, int delta)
+static int add_all(struct qcow2_image *image, struct qcow2_run run, int delta,
+		   struct qcow2_run *freed)
 {
 	uint64_t end = run.first + run.count, block_end;
-	struct qcow2_run freed = { 0 };
 	int ret = qcow2_begin_change(image);
 
 	for (uint64_t at = run.first; !ret && at < end; at = block_end) {
 		block_end = MIN(((at >> image->block_bits) + 1) << image->block_bits, end);
-		ret = add_part(image, (struct qcow2_run){ at, block_end - at }, delta, &freed);
+		ret = add_part(image, (struct qcow2_run){ at, block_end - at }, delta, freed);
 	}
+	return ret;
+}
+
+int qcow2_refcount_add(struct qcow2_image *image, struct qcow2_run run, int delta)
+{
+	struct qcow2_run freed = { 0 };
+	int ret = add_all(image, run, delta, &freed);
+
 	return ret ? ret : quarantine(image, freed);
+}
+
+// Where the refcounts cannot be written either, they stay as they are: too high.
+void qcow2_take_back(struct qcow2_image *image, struct qcow2_run run)
+{
+	struct qcow2_run freed = { 0 };
+
+	if (!add_all(image, run, -1, &freed))
+		image->next_free = MIN(image->next_free, run.first);
 }
 
 // -- taking --
@@ -280,21 +297,12 @@ static int write_table_entry(struct qcow2_image *image, uint64_t i, uint64_t off
 	return 0;
 }
 
-// A new refcount block, in @cluster. Where it does not describe that itself, another does.
-static int place_block(struct qcow2_image *image, uint64_t i, uint64_t cluster)
+static int write_block(struct qcow2_image *image, uint64_t i, uint64_t cluster)
 {
 	uint64_t offset = cluster << image->cluster_bits;
 	uint8_t *block;
-	int ret = qcow2_begin_change(image);
+	int ret = qcow2_cache_new(image, &image->block_cache, i, offset, &block);
 
-	if (!ret)
-		ret = make_longer(image, cluster + 1);
-	if (!ret && cluster >> image->block_bits != i)
-		ret = qcow2_refcount_add(image, (struct qcow2_run){ cluster, 1 }, 1);
-	if (!ret)
-		ret = qcow2_set_add(&image->metadata, cluster);
-	if (!ret)
-		ret = qcow2_cache_new(image, &image->block_cache, i, offset, &block);
 	if (ret)
 		return ret;
 	if (cluster >> image->block_bits == i)
@@ -303,10 +311,30 @@ static int place_block(struct qcow2_image *image, uint64_t i, uint64_t cluster)
 	ret = qcow2_cache_write(image, &image->block_cache, i, 0, image->cluster_bytes);
 	if (!ret && image->version < 3)
 		ret = qcow2_sync(image);
+	image->fresh_cluster = MAX(image->fresh_cluster, cluster + 1); // even if it failed
+	return ret ? ret : write_table_entry(image, i, offset);
+}
+
+// A new refcount block, in @cluster. Where it does not describe that itself, another does.
+static int place_block(struct qcow2_image *image, uint64_t i, uint64_t cluster)
+{
+	struct qcow2_run run = { cluster, cluster >> image->block_bits != i };
+	int ret = qcow2_begin_change(image);
+
 	if (!ret)
-		ret = write_table_entry(image, i, offset);
+		ret = make_longer(image, cluster + 1);
 	if (!ret)
-		image->fresh_cluster = MAX(image->fresh_cluster, cluster + 1);
+		ret = qcow2_refcount_add(image, run, 1);
+	if (ret)
+		return ret;
+	ret = qcow2_set_add(&image->metadata, cluster);
+	if (!ret) {
+		ret = write_block(image, i, cluster);
+		if (!ret)
+			return 0;
+		qcow2_set_remove(&image->metadata, cluster);
+	}
+	qcow2_take_back(image, run);
 	return ret;
 }
 

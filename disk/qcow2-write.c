@@ -314,12 +314,16 @@ void qcow2_discard(struct qcow2_op *op)
 
 // -- settling --
 
+// Tables first: what was counted and cannot be linked would be lost.
 static bool commit_piece(struct qcow2_piece *piece)
 {
+	struct qcow2_image *image = qcow2_image_of(piece->op);
 	int ret = 0;
 
 	if (piece->reservation.run.count)
-		ret = qcow2_commit(qcow2_image_of(piece->op), &piece->reservation);
+		ret = qcow2_own_tables(image, piece->cluster, piece->run.count);
+	if (!ret && piece->reservation.run.count)
+		ret = qcow2_commit(image, &piece->reservation);
 	if (ret)
 		abandon(piece, ret);
 	return !ret;

@@ -192,6 +192,8 @@ int qcow2_commit(struct qcow2_image *image, struct qcow2_reservation *reservatio
 void qcow2_unreserve(struct qcow2_image *image, struct qcow2_reservation *reservation);
 // @count in a row, with refcount 1: for metadata.
 int qcow2_allocate(struct qcow2_image *image, uint64_t count, struct qcow2_run *run) MUST_CHECK;
+// Of what was allocated and nothing ever pointed to.
+void qcow2_take_back(struct qcow2_image *image, struct qcow2_run run);
 // What was given up before may be used again: it is in the file for good.
 void qcow2_end_quarantine(struct qcow2_image *image);
 
@@ -211,6 +213,8 @@ struct qcow2_extent {
 // What [@offset, @offset + @len) begins with; the range is in the disk.
 int qcow2_map(struct qcow2_image *image, uint64_t offset, uint64_t len, struct qcow2_extent *extent)
 	MUST_CHECK;
+// Makes the tables for what is to be linked there, so that this does not want for space.
+int qcow2_own_tables(struct qcow2_image *image, uint64_t cluster, uint64_t count) MUST_CHECK;
 // Lets the guest's clusters from @cluster on be those of @run, whose refcounts are set, and
 // gives up what they were. On an error nothing was linked, or is still to be used.
 int qcow2_link(struct qcow2_image *image, uint64_t cluster, struct qcow2_run run) MUST_CHECK;

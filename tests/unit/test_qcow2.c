@@ -470,6 +470,43 @@ static void test_no_space(void **state)
 	assert_clean(f);
 }
 
+// The room in the file grows by less than a cluster at a time, so that each step of each
+// write meets its end once, often halfway; then it goes on as if nothing had been.
+static int write_at_moving_limit(struct fixture *f)
+{
+	struct rlimit limit = { .rlim_cur = 2048, .rlim_max = RLIM_INFINITY };
+	uint8_t *data = pattern(IMAGE_BYTES, 17), *back = malloc(IMAGE_BYTES);
+	const uint64_t len = IMAGE_BYTES / 4;
+
+	open_disk(f);
+	// The file becomes longer ahead of need: there is a place for what cannot be written.
+	assert_int_equal(transfer(f, DISK_WRITE, 0, data, 512), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	for (uint64_t at = 512; at < len; at += 512)
+		for (setrlimit(RLIMIT_FSIZE, &limit); transfer(f, DISK_WRITE, at, data + at, 512);
+		     setrlimit(RLIMIT_FSIZE, &limit)) {
+			limit.rlim_cur += 300;
+			assert_in_range(limit.rlim_cur, 0, 4 * len);
+		}
+	assert_int_equal(transfer(f, DISK_READ, 0, back, IMAGE_BYTES), 0);
+	assert_memory_equal(back, data, len);
+	for (uint64_t i = len; i < IMAGE_BYTES; i++)
+		assert_int_equal(back[i], 0);
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	close_disk(f);
+	return 0;
+}
+
+static void test_space_comes_back(void **state)
+{
+	struct fixture *f = *state;
+
+	make_image(f, (struct disk_image_options){ .cluster_bytes = 512 });
+	assert_int_equal(in_child(f, write_at_moving_limit), 0);
+	assert_clean(f);
+}
+
 static void test_failed_create_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -503,6 +540,7 @@ int main(void)
 		DISK_TEST(test_dirty_while_open),
 		DISK_TEST(test_discard_shrinks),
 		DISK_TEST(test_no_space),
+		DISK_TEST(test_space_comes_back),
 		DISK_TEST(test_failed_create_leaves_nothing),
 	};
 
