@@ -7,15 +7,20 @@
 # A program may be a script or a cmocka binary. What counts is not only what it says:
 # one that crashes, hangs, exits with an error without naming a failed test, or runs
 # fewer or more tests than it planned, adds a failure. TEST_TIMEOUT is the time in
-# seconds that each program gets.
+# seconds that each program gets, TEST_JOBS how many run at once (default: as
+# many as there are CPUs).
 set -u
 export LC_ALL=C
 # What makes cmocka print TAP.
 export CMOCKA_MESSAGE_OUTPUT=TAP
 limit_s=${TEST_TIMEOUT:-300}
 
-log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
+jobs=${TEST_JOBS:-$(nproc)}
+
+# For program number N: N.log is what it said, N.report what there is to say of it, and N.sum,
+# which comes last, the sums.
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
 
 passed=0 failed=0 skipped=0
 
@@ -56,8 +61,9 @@ judge_status() {
 	fi
 }
 
+# run_one NUMBER PROGRAM
 run_one() {
-	local program=$1 status p f s why verdict=ok start=$SECONDS
+	local log=$work/$1.log program=$2 status p f s why verdict=ok start=$SECONDS
 
 	[[ $program == */* ]] || program=./$program
 	timeout -k 10 "$limit_s" "$program" >"$log" 2>&1 </dev/null
@@ -69,21 +75,52 @@ run_one() {
 		why+="; exit status $status"
 	fi
 	[ -z "$why" ] || f=$((f + 1))
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	[ "$f" = 0 ] || verdict=FAILED
 	[ "$f" != 0 ] || [ "$p" != 0 ] || verdict=skipped
-	printf '%-8s %s (%d in %d s)\n' "$verdict" "$1" $((p + f + s)) $((SECONDS - start))
-	if [ "$f" != 0 ]; then
-		sed 's/^/    /' "$log"
-		[ -z "$why" ] || printf '    %s: %s\n' "$1" "$why"
-	elif [ "$s" != 0 ]; then
-		grep -i '# *skip' "$log" | sed 's/^/    /'
-	fi
+	{
+		printf '%-8s %s (%d in %d s)\n' "$verdict" "$2" $((p + f + s)) $((SECONDS - start))
+		if [ "$f" != 0 ]; then
+			sed 's/^/    /' "$log"
+			[ -z "$why" ] || printf '    %s: %s\n' "$2" "$why"
+		elif [ "$s" != 0 ]; then
+			grep -i '# *skip' "$log" | sed 's/^/    /'
+		fi
+	} >"$work/$1.report"
+	rm "$log"
+	echo "$p $f $s" >"$work/$1.sum.new"
+	mv "$work/$1.sum.new" "$work/$1.sum"
 }
 
+# Shows what is there, in the programs' order.
+shown=0
+show_reports() {
+	local p f s
+
+	while [ -e "$work/$shown.sum" ]; do
+		cat "$work/$shown.report"
+		read -r p f s <"$work/$shown.sum"
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		shown=$((shown + 1))
+	done
+}
+
+number=0
 for program in "$@"; do
-	run_one "$program"
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n
+		show_reports
+	done
+	run_one "$number" "$program" &
+	number=$((number + 1))
 done
+while [ "$shown" -lt "$number" ] && wait -n; do
+	show_reports
+done
+show_reports
+if [ "$shown" != "$number" ]; then
+	echo "tests/run.sh: $((number - shown)) programs left no result" >&2
+	failed=$((failed + number - shown))
+fi
 if [ $((passed + failed + skipped)) = 0 ]; then
 	echo "tests/run.sh: nothing ran" >&2
 	failed=1
