@@ -26,6 +26,9 @@
 #define QUEUE_SIZE 128
 #define PAGE_BYTES (4 * KIB) // the protocol's, whatever the guest's own is (5.5.6)
 #define PFNS_AT_ONCE 256
+// Drivers name 256 or 1024. Any of them may cost a call of the kernel's, and the main loop
+// waits for all: a chain of descriptors that name all of RAM would hold it for hours.
+#define PFNS_MAX 4096
 
 // 5.5.2. A driver numbers the queues that it uses, and the one for hints is not offered:
 // so that for reports is the fourth or the fifth.
@@ -125,7 +128,8 @@ static bool add_page(struct virtio_balloon *balloon, struct page_run *run, uint3
 	return true;
 }
 
-static bool inflate(struct virtio_balloon *balloon, const struct virtqueue_chain *chain)
+// Returns what is wrong with the list of pages, or NULL.
+static const char *inflate(struct virtio_balloon *balloon, const struct virtqueue_chain *chain)
 {
 	struct page_run run = { 0 };
 	uint32_t pfns[PFNS_AT_ONCE];
@@ -133,13 +137,16 @@ static bool inflate(struct virtio_balloon *balloon, const struct virtqueue_chain
 	bool ok = chain->out_bytes % sizeof(pfns[0]) == 0;
 	size_t got;
 
+	if (chain->out_bytes > PFNS_MAX * sizeof(pfns[0]))
+		return "it was given more than 4096 pages at once";
+
 	while (ok && (got = iov_to_buf(chain->out, chain->out_count, offset, pfns, sizeof(pfns)))) {
 		for (size_t i = 0; ok && i < got / sizeof(pfns[0]); i++)
 			ok = add_page(balloon, &run, pfns[i]);
 		offset += got;
 	}
 	drop_run(balloon, &run);
-	return ok;
+	return ok ? NULL : "it was given pages that are not the guest's memory";
 }
 
 // A range has the poison's pattern, not zeroes, when the driver takes it up again
@@ -210,6 +217,7 @@ bool balloon_refresh(struct virtio_device *vdev)
 static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqueue_chain *chain)
 {
 	struct virtio_balloon *balloon = to_balloon(vdev);
+	const char *why;
 
 	if (queue == QUEUE_STATS) {
 		if (take_stats(balloon, chain))
@@ -217,8 +225,9 @@ static bool take_chain(struct virtio_device *vdev, unsigned queue, struct virtqu
 		virtio_fail(vdev, "it was given statistics that it had not asked for");
 		return false;
 	}
-	if (queue == QUEUE_INFLATE && !inflate(balloon, chain)) {
-		virtio_fail(vdev, "it was given pages that are not the guest's memory");
+	why = queue == QUEUE_INFLATE ? inflate(balloon, chain) : NULL;
+	if (why) {
+		virtio_fail(vdev, why);
 		return false;
 	}
 	if (queue >= QUEUE_REPORT)

@@ -175,6 +175,18 @@ static void test_half_a_number(void **state)
 	assert_broken(f);
 }
 
+// Each of them may cost a call of the kernel's, on the main loop.
+static void test_endless_list(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i <= 4096; i++)
+		name_page(f, i, pfn_of(i % 2 ? 1 : 3));
+	run_list(f, INFLATE, 4096);
+	give_list(f, INFLATE, 4097 * sizeof(uint32_t));
+	assert_broken(f);
+}
+
 static void report(struct fixture *f, uint64_t gpa, uint32_t len)
 {
 	struct ring_used_elem elem;
@@ -298,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_page_beyond_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_below_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_a_number, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endless_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report_of_parts_of_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report_with_poison, setup_poison, teardown),
