@@ -134,6 +134,8 @@ struct virtio_device {
 	uint8_t status;
 	bool active;
 	bool activated; // queue side, first loop: between activate and reset
+	// Index of the loop that may wait for the others, set by activate: it stands still first.
+	unsigned leading_loop;
 	// Shared between the sides.
 	atomic_uint isr; // InterruptStatus bits
 	atomic_uint config_generation;

@@ -227,10 +227,12 @@ void virtio_loops_stop(struct virtio_device *vdev)
 void virtio_hold(struct virtio_device *vdev, bool hold)
 {
 	for (unsigned i = 0; vdev->has_own_loops && i < vdev->loop_count; i++) {
+		unsigned index = (vdev->leading_loop + i) % vdev->loop_count;
+
 		if (hold)
-			loop_hold(vdev->loops[i].loop);
+			loop_hold(vdev->loops[index].loop);
 		else
-			loop_release(vdev->loops[i].loop);
+			loop_release(vdev->loops[index].loop);
 	}
 }
 

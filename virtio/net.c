@@ -121,6 +121,8 @@ static int activate(struct virtio_device *vdev)
 	if (!ret)
 		ret = net_use_pairs(net->net, 1);
 	net->pairs_used = 1;
+	// The control queue's, which with one pair only is the sole one that waits for others.
+	vdev->leading_loop = queue_loop(vdev, control_queue(net), vdev->loop_count);
 	net_filter_init(&net->filter, net->mac);
 	net->filter.by_vlan = virtio_has_feature(vdev, NET_F_CTRL_VLAN);
 	return ret;

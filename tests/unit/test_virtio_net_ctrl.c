@@ -312,6 +312,47 @@ static void test_control_queue_without_mq(void **state)
 	assert_int_equal(mode(f, RX_PROMISC, 1), OK);
 }
 
+#define COMMANDS (QUEUE_SIZE / 2)
+
+// As control(), many times, and without waiting.
+static void offer_commands(struct fixture *f, unsigned queue)
+{
+	struct guest_queue *q = &f->q[queue];
+
+	memcpy(guest_ram(&f->guest, CONTROL_GPA), (uint8_t[]){ CLASS_RX, RX_ALLUNI, 1 }, 3);
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		guest_desc(q, 2 * i, CONTROL_GPA, 3, RING_DESC_NEXT, 2 * i + 1);
+		guest_desc(q, 2 * i + 1, ACK_GPA, 1, RING_DESC_WRITE, 0);
+		guest_offer(q, 2 * i);
+	}
+	guest_kick(q);
+}
+
+// Commands wait for the loops of all pairs, and while the VM is paused these stand still.
+static void hold_under_commands(struct fixture *f, unsigned queue)
+{
+	struct ring_used_elem elem;
+
+	for (unsigned i = 0; i < 300; i++) {
+		offer_commands(f, queue);
+		virtio_hold(f->guest.vdev, true);
+		virtio_hold(f->guest.vdev, false);
+		for (unsigned j = 0; j < COMMANDS; j++)
+			guest_wait_used(&f->q[queue], &elem);
+	}
+}
+
+static void test_hold_under_commands(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_PAIRS);
+	assert_int_equal(set_pairs(f, 2), OK);
+	hold_under_commands(f, 4);
+	start(f, F_FILTERS);
+	hold_under_commands(f, 2);
+}
+
 static void test_both_pairs_send(void **state)
 {
 	struct fixture *f = *state;
@@ -429,6 +470,7 @@ int main(void)
 		PAIRS_TEST(test_wrong_number_of_pairs),
 		PAIRS_TEST(test_all_pairs_filter),
 		PAIRS_TEST(test_control_queue_without_mq),
+		PAIRS_TEST(test_hold_under_commands),
 		PAIRS_TEST(test_both_pairs_send),
 		NET_TEST(test_offloads),
 		NET_TEST(test_unknown_commands),
