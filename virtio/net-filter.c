@@ -29,8 +29,6 @@ static bool address_passes(const struct net_filter *filter, const uint8_t *mac)
 {
 	static const uint8_t broadcast[MAC_BYTES] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-	if (filter->promiscuous)
-		return true;
 	if (memcmp(mac, broadcast, MAC_BYTES) == 0)
 		return !filter->no_broadcast;
 	if (mac[0] & 1) // a group address: IEEE 802
@@ -59,6 +57,8 @@ static bool vlan_passes(const struct net_filter *filter, const uint8_t *start, s
 
 bool net_filter_passes(const struct net_filter *filter, const uint8_t *start, size_t bytes)
 {
-	return bytes >= ETHERNET_HEADER_BYTES && address_passes(filter, start) &&
-	       vlan_passes(filter, start, bytes);
+	if (bytes < ETHERNET_HEADER_BYTES)
+		return false;
+	return filter->promiscuous ||
+	       (address_passes(filter, start) && vlan_passes(filter, start, bytes));
 }

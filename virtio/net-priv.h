@@ -79,7 +79,7 @@ struct net_filter {
 	bool promiscuous;
 	bool all_multicast, all_unicast;
 	bool no_multicast, no_unicast, no_broadcast;
-	bool by_vlan; // tagged frames pass by their VLAN only
+	bool by_vlan; // tagged frames pass by their VLAN only, unless promiscuous
 	uint8_t mac[MAC_BYTES];
 	struct net_mac_table unicast, multicast;
 	uint8_t vlans[4096 / 8];

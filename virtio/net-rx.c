@@ -98,7 +98,7 @@ static bool passes_filter(const struct net_pair *pair, const struct iovec *iov, 
 {
 	uint8_t start[NET_FILTER_BYTES];
 
-	if (pair->filter.promiscuous && !pair->filter.by_vlan)
+	if (pair->filter.promiscuous)
 		return true;
 	return net_filter_passes(&pair->filter, start,
 				 iov_to_buf(iov, count, 0, start, sizeof(start)));

@@ -197,7 +197,7 @@ static void test_vlans(void **state)
 	struct fixture *f = *state;
 	uint16_t id = 0xabc, beyond = 4096;
 
-	start(f, F_FILTERS | NET_F_CTRL_VLAN);
+	with_modes(f, F_FILTERS | NET_F_CTRL_VLAN, 1 << RX_ALLUNI);
 	for (unsigned i = 0; i < 4; i++)
 		offer_buffer(f, 0, i, 2048);
 	guest_kick(&f->q[0]);
@@ -210,6 +210,25 @@ static void test_vlans(void **state)
 	assert_int_equal(control(f, CLASS_VLAN, 0, &beyond, sizeof(beyond)), ERR);
 	assert_int_equal(control(f, CLASS_VLAN, 2, &id, sizeof(id)), ERR);
 	assert_int_equal(control(f, CLASS_VLAN, 0, &id, 1), ERR);
+}
+
+// A bridge in the guest, or one that listens in, asks for all frames (5.1.6.5.1.1), not for
+// those of the VLANs that it knows.
+static void test_promiscuous_in_vlans(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t id = 0xabc;
+
+	start(f, F_FILTERS | NET_F_CTRL_VLAN);
+	for (unsigned i = 0; i < 4; i++)
+		offer_buffer(f, 0, i, 2048);
+	guest_kick(&f->q[0]);
+	assert_int_equal(control(f, CLASS_VLAN, 0, &id, sizeof(id)), OK);
+	assert_true(tagged_reaches(f, id + 1));
+	assert_int_equal(mode(f, RX_PROMISC, 0), OK);
+	assert_false(tagged_reaches(f, id + 1));
+	assert_int_equal(mode(f, RX_PROMISC, 1), OK);
+	assert_true(tagged_reaches(f, id + 1));
 }
 
 static void test_vlans_without_the_feature(void **state)
@@ -465,6 +484,7 @@ int main(void)
 		NET_TEST(test_mac_tables_that_lie),
 		NET_TEST(test_mac_address),
 		NET_TEST(test_vlans),
+		NET_TEST(test_promiscuous_in_vlans),
 		NET_TEST(test_vlans_without_the_feature),
 		PAIRS_TEST(test_pairs),
 		PAIRS_TEST(test_wrong_number_of_pairs),
