@@ -10,6 +10,7 @@ start() {
 	shift
 
 	status=0 command="kvik run $*"
+	: >/tmp/out
 	/bin/kvik run --accel "$accel" -n none --name guest --initrd /guest/life/initrd "$@" \
 		--params "quiet -- $steps" /guest/life/kernel >/tmp/out 2>/tmp/err </dev/null &
 	pid=$!
