@@ -202,10 +202,13 @@ static void set_balloon(struct vm *vm, struct control_call *call)
 	vm_balloon_changed(vm);
 }
 
+// Whoever asked for the opposite a moment ago, which has not come about, is told as well.
 static void want_state(struct vm *vm, struct control_call *call, enum vm_state state)
 {
-	if (vm->state == state && vm->wanted_state == state) {
+	if (vm->state == state) {
+		vm->wanted_state = state;
 		control_reply(call, json_pack("{s:s}", "state", state_names[state]));
+		answer_waiting(vm, state == VM_STATE_RUNNING ? "pause" : "resume");
 		return;
 	}
 	vm_control_keep(vm, call);

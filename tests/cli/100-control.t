@@ -59,6 +59,19 @@ is "resume" "$status:$out" "0:two: running"
 grown() { [ "$(stat -c %s "$work/two.out")" -gt "$before" ]; }
 if wait_for 5 grown; then pass "it goes on"; else not_ok "it goes on"; fi
 
+# Both come at once, and the second undoes what the first has not brought about.
+SECONDS=0 answers=
+for _ in 1 2 3 4 5; do
+	kill -STOP "${pids[1]}"
+	timeout 20 "$kvik" pause two >/dev/null & pauser=$!
+	timeout 20 "$kvik" resume two >/dev/null & resumer=$!
+	sleep 0.05
+	kill -CONT "${pids[1]}"
+	wait "$pauser" && wait "$resumer" && answers+=.
+done
+is "pause and resume at once: both are answered" "$answers:$((SECONDS < 5))" .....:1
+run resume two
+
 run stat one --json
 like "stat: JSON" "$out" '^\{"name":"one","metrics":\[\{"source":"process","name":"resident_memory","type":"instant","unit":"bytes","value":[0-9]+\}'
 run stat two
