@@ -222,8 +222,10 @@ static int check_start(struct disk_queue *queue, const struct disk_request *requ
 
 static void complete_front(struct disk_queue *queue, struct disk_request *request, int error)
 {
-	if (!error)
-		error = check_start(queue, request);
+	int refused = check_start(queue, request); // a write that failed may have begun well
+
+	if (refused)
+		error = refused;
 	if (error && shall_stop(queue, request, error)) {
 		stop(queue, request, error);
 		return;

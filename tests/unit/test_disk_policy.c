@@ -304,15 +304,40 @@ static void test_raw_stays_raw(void **state)
 	assert_content(f, 0, (const uint8_t *)"QFI\xfb", 4);
 }
 
+// The start is in the file, the rest had no space.
+static int write_half_a_magic(struct fixture *f)
+{
+	char data[2048] = "QFI\xfb";
+	int error;
+
+	open_disk(f);
+	limit_file_size(1024);
+	error = transfer(f, DISK_WRITE, 0, data, sizeof(data));
+	close_disk(f);
+	return error == 0 || !zero_on_disk(f, 0, 4);
+}
+
+static void test_raw_stays_raw_without_space(void **state)
+{
+	assert_int_equal(in_child(*state, write_half_a_magic), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		DISK_TEST(test_serial),           DISK_TEST(test_too_many_queues),
-		DISK_TEST(test_two_queues),       DISK_TEST(test_operations_a_second),
-		DISK_TEST(test_bytes_a_second),   DISK_TEST(test_stop_until_it_works),
-		DISK_TEST(test_report),           DISK_TEST(test_stopped_and_reset),
-		DISK_TEST(test_read_error_stops), DISK_TEST(test_flush_is_not_tried_again),
-		DISK_TEST(test_statistics),       DISK_TEST(test_raw_stays_raw),
+		DISK_TEST(test_serial),
+		DISK_TEST(test_too_many_queues),
+		DISK_TEST(test_two_queues),
+		DISK_TEST(test_operations_a_second),
+		DISK_TEST(test_bytes_a_second),
+		DISK_TEST(test_stop_until_it_works),
+		DISK_TEST(test_report),
+		DISK_TEST(test_stopped_and_reset),
+		DISK_TEST(test_read_error_stops),
+		DISK_TEST(test_flush_is_not_tried_again),
+		DISK_TEST(test_statistics),
+		DISK_TEST(test_raw_stays_raw),
+		DISK_TEST(test_raw_stays_raw_without_space),
 	};
 
 	alarm(60); // a hang is a failure
