@@ -32,12 +32,13 @@ bail() {
 use() {
 	arch=$1
 	case $arch in
-	x86_64) KVIK_ARCH=amd64 ;;
-	*) KVIK_ARCH=$arch ;;
+	x86_64) KVIK_ARCH=amd64 interpreter_dir=lib64 ;;
+	*) KVIK_ARCH=$arch interpreter_dir=lib ;;
 	esac
 	export KVIK_ARCH
 	add=("$NESTED_BUILD/$arch/kvik-static:bin/kvik")
 	settings=() guests=''
+	set_in_host brief "${NESTED_BRIEF:-}"
 	[ -x "$NESTED_BUILD/$arch/kvik-static" ] ||
 		bail "no $NESTED_BUILD/$arch/kvik-static: run make cross"
 }
@@ -68,6 +69,47 @@ add_guest() {
 	"$files" initrd "$work/initrd-$1" "$here/guest.init" virtio_mmio virtio_blk virtio_rng \
 		virtio_console || bail "cannot build an initrd for Debian $1"
 	add+=("$(kernel_of "$1"):guest/$1/kernel" "$work/initrd-$1:guest/$1/initrd")
+}
+
+compiler_of() { # compiler_of ARCH
+	case $1 in
+	arm64) set -- aarch64 ;;
+	esac
+	if [ "$(uname -m)" = "$1" ]; then echo gcc; else echo "$1-linux-gnu-gcc"; fi
+}
+
+compile() { # compile SOURCE: leaves $work/NAME, static, for $arch
+	local name=${1##*/}
+
+	"$(compiler_of "$arch")" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -pthread \
+		-o "$work/${name%.c}" "$1" || bail "cannot compile $1 for $arch"
+}
+
+# add_io_guest: one with disk and network drivers, mkfs.ext4 and e2fsck, at /guest/io/; and
+# netpeer, for host and guest.
+add_io_guest() {
+	local lib tree libs
+	local -a tools=()
+
+	export KVIK_SUITE=trixie
+	compile "$top/tests/boot/netpeer.c"
+	tree=$("$files" fetch 2>"$work/fetch" && "$files" extra e2fsprogs libext2fs2t64 libcom-err2 \
+		libblkid1 libuuid1 libc6 2>"$work/fetch") ||
+		bail "cannot fetch a guest with e2fsprogs for $arch: $(tail -n 1 "$work/fetch")"
+	libs=lib/$(basename "$(dirname "$(find "$tree/usr/lib" -name libext2fs.so.2)")")
+	for lib in libext2fs.so.2 libe2p.so.2 libcom_err.so.2 libblkid.so.1 libuuid.so.1 libc.so.6; do
+		tools+=("$tree/usr/$libs/$lib:$libs/$lib")
+	done
+	for lib in "$tree/usr/$libs"/ld-linux-*; do
+		tools+=("$lib:$interpreter_dir/${lib##*/}")
+	done
+	tools+=("$tree/usr/sbin/mke2fs:bin/mkfs.ext4" "$tree/usr/sbin/e2fsck:bin/e2fsck"
+		"$work/netpeer:bin/netpeer" "$here/io.steps:etc/steps")
+	"$files" initrd "$work/initrd-io" "$here/guest.init" virtio_mmio virtio_blk virtio_net \
+		virtio_balloon virtio_rng crc32c_generic ext4 -- "${tools[@]}" ||
+		bail "cannot build an initrd for $arch"
+	add+=("$("$files" path kernel):guest/io/kernel" "$work/initrd-io:guest/io/initrd"
+		"$work/netpeer:bin/netpeer")
 }
 
 # add_life_guest MODULE: one whose kernel hears its power button by that, at /guest/life/.

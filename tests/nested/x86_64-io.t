@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Disks, networks and the commands for running VMs, with a stock kernel on x86-64's KVM.
+. "$(dirname "$0")/lib.sh"
+
+use x86_64
+add_io_guest
+in_host io.sh --module tun
