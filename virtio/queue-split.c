@@ -80,14 +80,10 @@ int queue_split_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 	struct virtqueue_split *ring = &vq->split;
 	const char *why;
 
-	if (ring->avail_seen == ring->last_avail) {
-		uint16_t pending = load_avail_idx(vq);
-
-		if (!pending)
-			return 0;
-		if (pending > vq->size)
-			return queue_break(vq, "avail.idx jumped by more than the queue size");
-	}
+	if (ring->avail_seen == ring->last_avail && !load_avail_idx(vq))
+		return 0;
+	if ((uint16_t)(ring->avail_seen - ring->last_avail) > vq->size)
+		return queue_break(vq, "avail.idx jumped by more than the queue size");
 	if (vq->in_use == vq->size)
 		return queue_break(vq, "more chains in flight than the queue has descriptors");
 	chain->head = queue_load(&ring->avail->ring[ring->last_avail & (vq->size - 1)]);

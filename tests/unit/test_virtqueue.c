@@ -523,6 +523,11 @@ static void test_avail_idx_jump(void **state)
 		assert_non_null(strstr(f->vq.why_broken, "jumped"));
 		restart(f, 0, SIZE);
 	}
+	// Also where it was not the pop that read it.
+	f->q.avail->idx = SIZE + 1;
+	assert_true(virtqueue_enable_notify(&f->vq));
+	assert_int_equal(pop(f), -EINVAL);
+	restart(f, 0, SIZE);
 	guest_desc(&f->q, 0, BUFFER_GPA, 8, 0, 0);
 	f->q.avail->idx = SIZE; // all at once is not a jump
 	assert_int_equal(pop(f), 1);
