@@ -31,12 +31,13 @@ static struct stream *stream_of(struct net *net)
 
 // -- the end of a round --
 
-// A deadline that has passed: the loop serves it after this round's descriptors, and it
-// costs no call of the kernel's.
+// A deadline that has passed when it is looked at: the loop serves it after this round's
+// descriptors, and it costs no call of the kernel's. Behind the timers that are due already,
+// of which a round of the loop serves one.
 static void end_round_soon(struct stream *stream)
 {
 	if (stream->loop && !stream->round.deadline_ns)
-		loop_arm_timer(stream->loop, &stream->round, 1);
+		loop_arm_timer(stream->loop, &stream->round, clock_monotonic_ns());
 }
 
 static void update_watch(struct stream *stream)

@@ -54,6 +54,23 @@ static void test_receives_frames_of_all_sizes(void **state)
 	assert_int_equal(rig->link_changes, 0);
 }
 
+// A device that leaves frames where they are is told of them for ever, but the loop's other
+// timers have their turn.
+static void test_other_timers_have_their_turn(void **state)
+{
+	struct rig *rig = *state;
+
+	peer_send(rig, 60, 1);
+	peer_send(rig, 60, 2);
+	rig->take = 1;
+	on_readable(rig);
+	rig->take = 0;
+	net_watch(rig->net, 0, true);
+	rig->readable = 0;
+	run_for(rig, 5);
+	assert_true(rig->readable);
+}
+
 static void test_receives_a_frame_that_comes_byte_by_byte(void **state)
 {
 	struct rig *rig = *state;
@@ -676,6 +693,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_PEER(test_receives_frames_of_all_sizes),
+		WITH_PEER(test_other_timers_have_their_turn),
 		WITH_PEER(test_receives_a_frame_that_comes_byte_by_byte),
 		WITH_PEER(test_receives_frames_cut_anywhere),
 		WITH_PEER(test_receives_large_frames_cut_anywhere),
