@@ -17,6 +17,23 @@ static int refuse_existing(const struct new_file *file)
 	return fail_msg(EEXIST, "disk %s: is there already; --force replaces it", file->path);
 }
 
+// Whoever writes it would go on in a file that has no name any more.
+static int check_writers(const struct new_file *file)
+{
+	struct flock whole = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool busy = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	if (!busy)
+		return 0;
+	return fail_msg(EBUSY,
+			"disk %s: is in use by a VM, which --force does not replace; stop that VM, "
+			"or name another file",
+			file->path);
+}
+
 static int check_name(const struct new_file *file)
 {
 	struct stat st;
@@ -27,7 +44,7 @@ static int check_name(const struct new_file *file)
 		return fail_msg(EEXIST,
 				"disk %s: is there and not a regular file; name another one",
 				file->path);
-	return file->replace ? 0 : refuse_existing(file);
+	return file->replace ? check_writers(file) : refuse_existing(file);
 }
 
 static char *format_name(const char *format, const char *path, int number)

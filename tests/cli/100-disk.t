@@ -90,6 +90,16 @@ fi
 refused "an existing target" 'back: is there already' disk convert source back
 refused "one operand" 'usage: kvik disk convert FROM TO' disk convert source
 refused "compression of a raw image" 'raw image has no' disk convert -c -O raw source x
+. "$here/guest.sh"
+guest_sleep guest
+"$kvik" run -n none --name writer -m 16M -c 1 -d b.qcow2 guest </dev/null >guest.out 2>&1 &
+writer=$!
+wait_for 10 [ -s guest.out ]
+refused "a target that a VM writes" 'b.qcow2: is in use by a VM, which --force does not' \
+	disk convert --force source b.qcow2
+refused "create: neither" 'b.qcow2: is in use by a VM' disk create --force b.qcow2 1G
+kill "$writer"
+wait "$writer"
 before=$(cksum <b.qcow2)
 ulimit -S -f 4096
 trap '' XFSZ
