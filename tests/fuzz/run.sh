@@ -8,23 +8,36 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 read -ra fuzzers <<<"${FUZZERS:?}"
-failed=0 count=0
+jobs=$(nproc)
 
+# fuzz FUZZER NAME: leaves what it said in NAME.log, and its status in NAME.status.
+fuzz() {
+	local seeds=$here/corpus/${2#fuzz_} work=$FUZZ_WORK/$2
+	local -a corpus=("$work")
+
+	mkdir -p "$work"
+	[ ! -d "$seeds" ] || corpus+=("$seeds")
+	"$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix="$FUZZ_WORK/$2-" "${corpus[@]}" >"$work.log" 2>&1
+	echo $? >"$work.status"
+}
+
+for fuzzer in "${fuzzers[@]}"; do
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n
+	done
+	fuzz "$fuzzer" "${fuzzer##*/}" &
+done
+wait
+
+failed=0 count=0
 echo "1..${#fuzzers[@]}"
 for fuzzer in "${fuzzers[@]}"; do
 	name=${fuzzer##*/}
 	work=$FUZZ_WORK/$name
-	seeds=$here/corpus/${name#fuzz_}
 	count=$((count + 1))
-	mkdir -p "$work"
-	corpus=("$work")
-	[ ! -d "$seeds" ] || corpus+=("$seeds")
-	"$fuzzer" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 \
-		-print_final_stats=1 -artifact_prefix="$FUZZ_WORK/$name-" "${corpus[@]}" \
-		>"$work.log" 2>&1
-	status=$?
-	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work.log")
-	if [ $status = 0 ]; then
+	if [ "$(cat "$work.status")" = 0 ]; then
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work.log")
 		echo "ok $count - $name: ${runs:-?} runs in $FUZZ_SECONDS s"
 	else
 		failed=1
