@@ -121,6 +121,40 @@ add_life_guest() {
 	add+=("$("$files" path kernel):guest/life/kernel" "$work/initrd-life:guest/life/initrd")
 }
 
+# add_slirp: kvik-slirp beside kvik, with the libraries that it is linked to.
+add_slirp() {
+	local tree libs lib
+
+	tree=$(KVIK_SUITE=trixie "$files" extra libslirp-dev libslirp0 libseccomp-dev libseccomp2 \
+		libglib2.0-0t64 libpcre2-8-0 libatomic1 libc6 2>"$work/fetch") ||
+		bail "cannot fetch libslirp for $arch: $(tail -n 1 "$work/fetch")"
+	libs=lib/$(basename "$(dirname "$(find "$tree/usr/lib" -name libslirp.so.0)")")
+	# The libraries' own needs are a younger C library's than the compiler's.
+	"$(compiler_of "$arch")" -std=gnu11 -D_GNU_SOURCE -O2 -pthread -iquote "$top/include" \
+		-idirafter "$tree/usr/include" -o "$work/kvik-slirp" "$top"/helpers/kvik-slirp/*.c \
+		"$NESTED_BUILD/$arch/obj/libkvik.a" -L"$tree/usr/$libs" \
+		-Wl,--allow-shlib-undefined -lslirp -lseccomp || bail "cannot build kvik-slirp for $arch"
+	add+=("$work/kvik-slirp:bin/kvik-slirp")
+	for lib in libslirp.so.0 libseccomp.so.2 libglib-2.0.so.0 libpcre2-8.so.0 libatomic.so.1 \
+		libm.so.6 libc.so.6; do
+		add+=("$tree/usr/$libs/$lib:$libs/$lib")
+	done
+	for lib in "$tree/usr/$libs"/ld-linux-*; do
+		add+=("$lib:$interpreter_dir/${lib##*/}")
+	done
+}
+
+# io_test: what all *-io.t do. NESTED_IO names its parts, to have only some of them.
+io_test() {
+	local parts=${NESTED_IO:-disks network user}
+
+	[ "${NESTED_BRIEF:-}" != yes ] || parts=network
+	set_in_host parts "$parts"
+	add_io_guest
+	[[ $parts != *user* ]] || add_slirp
+	in_host io.sh --module tun
+}
+
 # set_in_host NAME VALUE: a variable for the script.
 set_in_host() {
 	settings+=("$1=$(printf '%q' "$2")")

@@ -4,5 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use x86_64
-add_io_guest
-in_host io.sh --module tun
+io_test

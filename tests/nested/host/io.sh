@@ -98,9 +98,6 @@ last_carrier() { # last_carrier N VALUE: the Nth line about the carrier says so
 }
 
 network() {
-	netpeer lo
-	netpeer serve 0.0.0.0 7000 >/tmp/serve4 &
-	netpeer serve :: 7000 >/tmp/serve6 &
 	if [ "$brief" = yes ]; then
 		truncate -s 256M /tmp/raw
 		set -- --disk /tmp/raw,queues=2
@@ -128,6 +125,31 @@ network() {
 	ip link set tap0 up
 	ok "link: the guest sees it come back" within 20 last_carrier 3 1
 	ok "link: TCP to the guest again" within 20 netpeer get 192.168.33.15 8000 1000000
+	control
+}
+
+user() {
+	start_guest user "user serve" --cpus 1 --mem 384M \
+		--network mode=user,hostfwd=tcp:127.0.0.1:2200-8000
+	ok "user: the guest comes up" within "$guest_timeout" last_carrier 1 1
+	ok "user: a lease by DHCP" prints '^lease: 192.168.33.15, router 192.168.33.1$'
+	ok "user: ping" prints '^ping: answers$'
+	ok "user: TCP from the host" prints '^from host: get ok 4000000 '
+	ok "user: TCP to the host" prints '^to host: put ok 4000000 '
+	ok "user: UDP" prints '^datagrams: udp ok 50000 '
+	tr -d '\r' </tmp/out | grep ' ok ' | sed 's/^/# /'
+	ok "user: a forwarded port" within 20 netpeer get 127.0.0.1 2200 1000000
+	end_guest user
+}
+
+# end_guest NAME: ends it at once; its status is in $exit_status.
+end_guest() {
+	ok "stop" /bin/kvik stop --force "$1"
+	# Without an answer, the test must not wait without end.
+	within 20 ended || kill -KILL "$pid"
+	exit_status=0
+	wait "$pid" || exit_status=$?
+	ok "stop: status 143" ended_with 143
 }
 
 # --- commands for the VM that runs ---
@@ -165,7 +187,7 @@ stands_still() {
 control() {
 	local free
 
-	ok "list" lists '^net +[0-9]+ +running +[a-z0-9]+ +kvm +2 +384M'
+	ok "list" lists '^net +[0-9]+ +running +[a-z0-9_-]+ +kvm +2 +384M'
 	ok "stat: KVM counts the vCPU's exits" counts exits
 	ok "pause" /bin/kvik pause net
 	ok "pause: list" lists '^net +[0-9]+ +paused'
@@ -176,16 +198,14 @@ control() {
 	ok "balloon: 100 MiB are taken" /bin/kvik balloon --set 100 net
 	ok "balloon: the guest has less" within 60 taken 80 "$free"
 	ok "balloon: and gives them back" /bin/kvik balloon --set 0 net
-	ok "stop" /bin/kvik stop --force net
-	# Without an answer, the test must not wait without end.
-	within 20 ended || kill -KILL "$pid"
-	exit_status=0
-	wait "$pid" || exit_status=$?
-	ok "stop: status 143" ended_with 143
+	end_guest net
 	ok "stop: the interface is gone" [ ! -e /sys/class/net/tap0 ]
 }
 
-[ "$brief" = yes ] || disks
-network
-control
+netpeer lo
+netpeer serve 0.0.0.0 7000 >/tmp/serve4 &
+netpeer serve :: 7000 >/tmp/serve6 &
+for part in $parts; do
+	"$part"
+done
 done_testing
