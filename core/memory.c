@@ -231,7 +231,11 @@ uint64_t memory_discard(struct memory *mem, uint64_t gpa, uint64_t len)
 	uintptr_t start = align_up((uintptr_t)ram, page_bytes);
 	uintptr_t end = align_down((uintptr_t)ram + len, page_bytes);
 
-	if (!ram || start >= end || madvise((void *)start, end - start, MADV_DONTNEED))
+	// A huge page that goes may not come back, and some kernels (5.18 to 6.0) drop all of
+	// one of which a part is named.
+	if (!ram || start >= end || mem->hugetlbfs)
+		return 0;
+	if (madvise((void *)start, end - start, MADV_DONTNEED))
 		return 0;
 	memory_mark_written(mem, gpa + (start - (uintptr_t)ram), end - start);
 	return end - start;

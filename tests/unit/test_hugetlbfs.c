@@ -100,6 +100,20 @@ static void test_pages_come_from_it(void **state)
 	}
 }
 
+static void test_keeps_its_pages(void **state)
+{
+	struct memory *mem = *state;
+	uint8_t *ram;
+
+	assert_int_equal(memory_add_ram(mem, RAM_BASE, 4 * MIB), 0);
+	ram = memory_ptr(mem, RAM_BASE, 4 * MIB);
+	memset(ram, 0x5a, 4 * MIB);
+	assert_int_equal(memory_discard(mem, RAM_BASE, 4096), 0);
+	assert_int_equal(memory_discard(mem, RAM_BASE, 4 * MIB), 0);
+	assert_int_equal(ram[0], 0x5a);
+	assert_int_equal(ram[4 * MIB - 1], 0x5a);
+}
+
 static void test_small_bank_takes_none(void **state)
 {
 	struct memory *mem = *state;
@@ -150,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_pages_come_from_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_keeps_its_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_small_bank_takes_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_a_hugetlbfs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_few_pages, setup, teardown),
