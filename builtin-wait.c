@@ -63,6 +63,10 @@ static int is_in_state(const struct wait_args *args, struct control_client *clie
 
 static int ended_early(const struct wait_args *args, const struct control_client *client)
 {
+	if (strcmp(args->state, "stopped") == 0)
+		return fail_msg(
+			EPIPE, "VM %s: has ended without a word (killed?); its status is not known",
+			client->vm_name);
 	return fail_msg(EPIPE, "VM %s: has ended, and was never %s", client->vm_name, args->state);
 }
 

@@ -137,8 +137,14 @@ is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
 # What a killed VM leaves.
 start one sleep
+timeout 20 "$kvik" wait one 2>"$work/waiter" &
+waiter=$!
+sleep 0.2
 kill -9 "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
+wait "$waiter"
+is "wait: a VM that is killed" "$?:$(<"$work/waiter")" \
+	"1:kvik wait: VM one: has ended without a word (killed?); its status is not known"
 is "a killed VM leaves its socket" "$(sockets)" 1
 run list -q
 is "but is not listed" "$status:$out:$(sockets)" "0::0"
