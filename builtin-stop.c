@@ -35,15 +35,22 @@ static int wait_until_gone(struct stop_args *args, struct control_client *client
 	return 0;
 }
 
+static int ask_to_stop(struct remote *remote, struct control_client *client)
+{
+	struct stop_args *args = (struct stop_args *)remote;
+
+	return control_send(client, "stop",
+			    json_pack("{s:b, s:I}", "force", args->force, "timeout_ms",
+				      (json_int_t)args->timeout_s * 1000));
+}
+
 static int stop_vm(struct remote *remote, struct control_client *client)
 {
 	struct stop_args *args = (struct stop_args *)remote;
-	json_t *arguments = json_pack("{s:b, s:I}", "force", args->force, "timeout_ms",
-				      (json_int_t)args->timeout_s * 1000);
 	int patience_ms = args->force ? 0 : (int)args->timeout_s * 1000;
 	json_t *result;
 	bool by_itself;
-	int err = control_ask(client, "stop", arguments, patience_ms + REMOTE_TIMEOUT_MS, &result);
+	int err = control_answer(client, patience_ms + REMOTE_TIMEOUT_MS, &result);
 
 	if (err)
 		return err;
@@ -68,7 +75,7 @@ static int parse_timeout(void *value, const char *argument)
 
 int cmd_stop(int argc, char **argv)
 {
-	struct stop_args args = { .timeout_s = TIMEOUT_S };
+	struct stop_args args = { .remote.begin = ask_to_stop, .timeout_s = TIMEOUT_S };
 	const struct option_spec options[] = {
 		REMOTE_OPTIONS(&args.remote),
 		{ OPTION_CALL, 't', "timeout", "SECONDS",

@@ -67,31 +67,55 @@ static int no_such_vm(const char *name)
 	return err;
 }
 
-// A VM of --all that ends at this moment is none of our business.
-static int serve(struct remote *remote, const char *name,
-		 int (*act)(struct remote *remote, struct control_client *client))
-{
+struct served_vm {
 	struct control_client client;
-	int err = control_connect(&client, name);
+	bool connected;
+	int err;
+};
 
-	if (err == -ENOENT)
-		return remote->all ? 0 : no_such_vm(name);
-	if (err)
-		return err;
-	remote->served++;
-	err = act(remote, &client);
-	control_disconnect(&client);
-	return err;
+// A VM of --all that ends at this moment is none of our business.
+static void connect_vm(struct remote *remote, struct served_vm *vm, const char *name)
+{
+	vm->err = control_connect(&vm->client, name);
+	vm->connected = !vm->err;
+	remote->served += vm->connected;
+	if (vm->err == -ENOENT)
+		vm->err = remote->all ? 0 : no_such_vm(name);
+}
+
+static int serve_vms(struct remote *remote, struct served_vm *vms, unsigned count,
+		     int (*act)(struct remote *remote, struct control_client *client))
+{
+	int status = 0;
+
+	for (unsigned i = 0; i < count && remote->begin; i++)
+		if (vms[i].connected)
+			vms[i].err = remote->begin(remote, &vms[i].client);
+	for (unsigned i = 0; i < count; i++) {
+		if (vms[i].connected && !vms[i].err)
+			vms[i].err = act(remote, &vms[i].client);
+		if (vms[i].connected)
+			control_disconnect(&vms[i].client);
+		if (vms[i].err)
+			status = REMOTE_STATUS_FAILED;
+	}
+	return status;
 }
 
 static int serve_names(struct remote *remote, char *const *names, unsigned count,
 		       int (*act)(struct remote *remote, struct control_client *client))
 {
-	int status = 0;
+	struct served_vm *vms = calloc(count, sizeof(*vms));
+	int status;
 
+	if (count && !vms) {
+		err("no memory for %u VMs", count);
+		return REMOTE_STATUS_FAILED;
+	}
 	for (unsigned i = 0; i < count; i++)
-		if (serve(remote, names[i], act))
-			status = REMOTE_STATUS_FAILED;
+		connect_vm(remote, &vms[i], names[i]);
+	status = serve_vms(remote, vms, count, act);
+	free(vms);
 	return status;
 }
 

@@ -18,6 +18,9 @@ struct remote {
 	bool all;         // -a
 	bool json;        // --json
 	bool one_only;    // the command is for one VM
+	// Called for all VMs before the first is served, so that they work side by side; as
+	// remote_run()'s act. NULL: nothing to begin.
+	int (*begin)(struct remote *remote, struct control_client *client);
 	unsigned served;
 };
 

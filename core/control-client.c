@@ -161,19 +161,33 @@ static int wait_for_answer(struct control_client *client, int64_t deadline_ms, j
 	return err;
 }
 
-int control_ask(struct control_client *client, const char *command, json_t *arguments,
-		int timeout_ms, json_t **result)
+// -EPIPE so far has no message.
+static int tell_end(const struct control_client *client, int err)
+{
+	return err == -EPIPE ? fail_msg(EPIPE, "VM %s: has ended", client->vm_name) : err;
+}
+
+int control_send(struct control_client *client, const char *command, json_t *arguments)
 {
 	json_t *request = json_pack("{s:i, s:s, s:o}", "id", (int)++client->last_id, "command",
 				    command, "arguments", arguments ? arguments : json_object());
 	int err = send_request(client, request);
 
 	json_decref(request);
-	if (!err)
-		err = wait_for_answer(client, deadline_of(timeout_ms), result);
-	if (err == -EPIPE)
-		return fail_msg(EPIPE, "VM %s: has ended", client->vm_name);
-	return err;
+	return tell_end(client, err);
+}
+
+int control_answer(struct control_client *client, int timeout_ms, json_t **result)
+{
+	return tell_end(client, wait_for_answer(client, deadline_of(timeout_ms), result));
+}
+
+int control_ask(struct control_client *client, const char *command, json_t *arguments,
+		int timeout_ms, json_t **result)
+{
+	int err = control_send(client, command, arguments);
+
+	return err ? err : control_answer(client, timeout_ms, result);
 }
 
 // -- life --

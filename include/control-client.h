@@ -29,6 +29,11 @@ void control_disconnect(struct control_client *client);
 int control_ask(struct control_client *client, const char *command, json_t *arguments,
 		int timeout_ms, json_t **result) MUST_CHECK;
 
+// The same in two steps, between which others can be asked; control_send() returns 0 or
+// -errno after a message.
+int control_send(struct control_client *client, const char *command, json_t *arguments) MUST_CHECK;
+int control_answer(struct control_client *client, int timeout_ms, json_t **result) MUST_CHECK;
+
 // Waits for the next object that is sent, an event after "subscribe". Returns 0, -EPIPE at
 // the VM's end (no message), or -errno after a message.
 int control_next(struct control_client *client, int timeout_ms, json_t **object) MUST_CHECK;
