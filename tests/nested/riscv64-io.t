@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use riscv64
-io_test
+io_test wire

@@ -142,6 +142,24 @@ user() {
 	end_guest user
 }
 
+# Two VMs on one socket: the one that connects is there first.
+wire() {
+	local first
+
+	start_guest left "left serve" --cpus 1 --mem 256M --network mode=stream,path=/tmp/wire,mtu=9000
+	first=$pid
+	/bin/kvik run --accel "$accel" --name right --initrd /guest/io/initrd --cpus 1 --mem 256M \
+		--params "quiet -- right serve" --network mode=stream,path=/tmp/wire,listen,mtu=9000 \
+		/guest/io/kernel >/tmp/right.out 2>/tmp/right.err </dev/null &
+	pid=$!
+	ok "wire: TCP is through" within "$guest_timeout" prints '^there: put ok 4000000 '
+	ok "wire: ping with 8900 bytes" prints '^large ping: answers$'
+	end_guest right
+	pid=$first
+	ok "wire: the other one sees the link go down" within 20 prints '^carrier: 0$'
+	end_guest left
+}
+
 # end_guest NAME: ends it at once; its status is in $exit_status.
 end_guest() {
 	ok "stop" /bin/kvik stop --force "$1"
