@@ -13,6 +13,7 @@
 #define L1_RESERVED 0x7f000000000001ffULL
 #define L2_RESERVED 0x3f000000000001feULL
 #define SNAPSHOT_EXTRA_MAX 1024
+#define TABLE_BYTES_A_BYTE 128 // may be read, for each of memory that may be taken
 
 void qcow2_found_error(struct qcow2_checker *checker, const char *fmt, ...)
 {
@@ -41,6 +42,7 @@ struct pass {
 	bool active; // the tables of the disk, not of a snapshot
 	bool flags;
 	bool changed; // in the table at hand
+	uint64_t tables_left;
 };
 
 static void clear_entry(struct qcow2_checker *checker, struct pass *pass, uint8_t *entry)
@@ -133,14 +135,32 @@ static int check_flag(struct qcow2_checker *checker, struct pass *pass, uint64_t
 	return 0;
 }
 
+// An L1 table has no more L2 tables than the file has clusters; an evil one names a few of
+// them a million times, and so may the snapshots.
+static int take_table(struct qcow2_checker *checker, struct pass *pass)
+{
+	const struct qcow2_image *image = checker->image;
+
+	if (!pass->tables_left || checker->table_bytes_left < image->cluster_bytes)
+		return fail_msg(EFBIG,
+				"disk %s: qcow2: its L2 tables have too many users to check them",
+				image->path);
+	pass->tables_left--;
+	checker->table_bytes_left -= image->cluster_bytes;
+	return 0;
+}
+
 static int check_l2(struct qcow2_checker *checker, struct pass *pass, uint64_t i, uint64_t offset,
 		    uint8_t *l2)
 {
 	struct qcow2_image *image = checker->image;
 	uint64_t first = i << image->l2_bits;
-	int ret = raw_read(image->file, l2, MIN(image->cluster_bytes, image->file_bytes - offset),
-			   offset);
+	int ret = take_table(checker, pass);
 
+	if (ret)
+		return ret;
+	ret = raw_read(image->file, l2, MIN(image->cluster_bytes, image->file_bytes - offset),
+		       offset);
 	if (ret)
 		return read_failed(checker, ret);
 	pass->changed = false;
@@ -209,6 +229,7 @@ static int check_l1(struct qcow2_checker *checker, struct pass *pass, const uint
 	uint8_t *l2 = calloc(1, checker->image->cluster_bytes);
 	int ret = l2 ? 0 : fail(ENOMEM, "disk %s", checker->image->path);
 
+	pass->tables_left = checker->clusters;
 	for (uint32_t i = 0; !ret && i < entries; i++)
 		ret = check_l1_entry(checker, pass, i, l1[i], l2);
 	free(l2);
@@ -355,6 +376,7 @@ static int check_once(struct qcow2_checker *checker, uint64_t limit_bytes)
 {
 	int ret = allocate_counts(checker, limit_bytes);
 
+	checker->table_bytes_left = limit_bytes * TABLE_BYTES_A_BYTE;
 	*checker->report = (struct qcow2_report){
 		.total_clusters = qcow2_clusters(checker->image, checker->image->size_bytes),
 	};

@@ -275,7 +275,8 @@ struct qcow2_checker {
 	bool was_dirty;
 	bool rebuild; // the refcounts' own tables are not to be trusted
 	uint32_t *counts;
-	uint64_t clusters; // of the file, and entries of counts
+	uint64_t clusters;         // of the file, and entries of counts
+	uint64_t table_bytes_left; // of L2 tables, to be read
 	uint64_t told;
 };
 

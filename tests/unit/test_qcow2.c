@@ -507,6 +507,23 @@ static void test_space_comes_back(void **state)
 	assert_clean(f);
 }
 
+// Not closed, and each entry of a long L1 table names the same L2 table: to look at them
+// all takes for ever.
+static void test_one_table_for_all(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_config config = { .path = f->path };
+	const uint64_t l2 = AT_L1 + CLUSTER;
+
+	make_image(f, (struct disk_image_options){ .size_bytes = 64 * GIB });
+	for (unsigned i = 0; i < 128; i++)
+		poke(f, AT_L1 + i * 8, 8, l2);
+	assert_int_equal(truncate(f->path, l2 + CLUSTER), 0);
+	poke(f, 72, 8, 1);
+	assert_int_equal(disk_open(&f->disk, &config), -EFBIG);
+	f->disk = NULL;
+}
+
 static void test_failed_create_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -541,6 +558,7 @@ int main(void)
 		DISK_TEST(test_discard_shrinks),
 		DISK_TEST(test_no_space),
 		DISK_TEST(test_space_comes_back),
+		DISK_TEST(test_one_table_for_all),
 		DISK_TEST(test_failed_create_leaves_nothing),
 	};
 
