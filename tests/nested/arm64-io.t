@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use arm64
-io_test
+io_test disks network user

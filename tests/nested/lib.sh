@@ -144,9 +144,9 @@ add_slirp() {
 	done
 }
 
-# io_test [PART...]: what all *-io.t do, and these parts besides. NESTED_IO names its parts, to have only some of them.
+# io_test PART...: what all *-io.t do. NESTED_IO names the parts, to have only some of them.
 io_test() {
-	local parts=${NESTED_IO:-disks network user $*}
+	local parts=${NESTED_IO:-$*}
 
 	[ "${NESTED_BRIEF:-}" != yes ] || parts=network
 	set_in_host parts "$parts"
