@@ -2,6 +2,7 @@
 // Peers on a Unix socket's path, listening or connecting, or on a descriptor that was given.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,9 @@ static int open_fd(struct socket_net *net, const struct net_config *config)
 				config->fd);
 	if (type != SOCK_STREAM)
 		return net_fail(config, EINVAL, "fd=%d: is no stream socket", config->fd);
+	// Or what another network's script leaves running would keep the connection.
+	if (fcntl(config->fd, F_SETFD, FD_CLOEXEC) < 0)
+		return net_fail(config, errno, "fd=%d: %m", config->fd);
 	snprintf(net->stream.name, sizeof(net->stream.name), "fd %d", config->fd);
 	stream_connect(&net->stream, config->fd);
 	return 0;

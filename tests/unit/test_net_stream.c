@@ -37,6 +37,21 @@ static struct stream *stream_of(struct rig *rig)
 	return container_of(rig->net, struct stream, net);
 }
 
+// A given descriptor is not for programs that kvik starts, such as taps' scripts.
+static void test_fd_is_not_inherited(void **state)
+{
+	struct net_config config = { .mode = NET_STREAM };
+	struct rig rig;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	config.fd = ends[0];
+	rig_open(&rig, &config);
+	rig.peer = ends[1];
+	assert_true(fcntl(ends[0], F_GETFD) & FD_CLOEXEC);
+	rig_exit(&rig);
+}
+
 // -- receiving --
 
 static void test_receives_frames_of_all_sizes(void **state)
@@ -692,6 +707,7 @@ static void test_refuses_bad_configurations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fd_is_not_inherited),
 		WITH_PEER(test_receives_frames_of_all_sizes),
 		WITH_PEER(test_other_timers_have_their_turn),
 		WITH_PEER(test_receives_a_frame_that_comes_byte_by_byte),
