@@ -123,7 +123,7 @@ static int write_area(struct qcow2_image *image, const struct refcount_area *are
 		ret = switch_refcount_table(image, offset, area->table_clusters);
 	if (!ret)
 		ret = qcow2_sync(image);
-	return ret ? fail(-ret, "disk %s: write a longer refcount table", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "write a longer refcount table") : 0;
 }
 
 static int adopt_area(struct qcow2_image *image, const struct refcount_area *area)
@@ -192,7 +192,7 @@ static int place_l1(struct qcow2_image *image, const uint64_t *table, uint64_t e
 		ret = switch_l1(image, run->first << image->cluster_bits, entries);
 	if (!ret)
 		ret = qcow2_sync(image);
-	return ret ? fail(-ret, "disk %s: write a longer L1 table", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "write a longer L1 table") : 0;
 }
 
 static int grow_l1(struct qcow2_image *image, uint64_t entries)
@@ -241,7 +241,7 @@ static int clear_tail(struct qcow2_image *image, uint64_t size_bytes)
 	zeroes = calloc(1, extent.len);
 	ret = zeroes ? raw_write(image->file, zeroes, extent.len, extent.host) : -ENOMEM;
 	free(zeroes);
-	return ret ? fail(-ret, "disk %s: write", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "write") : 0;
 }
 
 static int forget_behind(struct qcow2_image *image, uint64_t size_bytes, uint64_t old_bytes)
@@ -267,7 +267,7 @@ static int write_size(struct qcow2_image *image, uint64_t size_bytes)
 	if (!ret)
 		ret = qcow2_sync(image);
 	if (ret)
-		return fail(-ret, "disk %s: write its header", image->path);
+		return qcow2_failed(image, -ret, "write its header");
 	image->size_bytes = size_bytes;
 	return 0;
 }

@@ -31,7 +31,7 @@ static int get_l2(struct qcow2_image *image, uint64_t cluster, uint8_t **l2)
 		return qcow2_corrupt(image, "L2 table %llu at %llu is not within the file",
 				     (unsigned long long)i, (unsigned long long)offset);
 	ret = qcow2_cache_get(image, &image->l2_cache, i, offset, l2);
-	return ret ? fail(-ret, "disk %s: read an L2 table", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "read an L2 table") : 0;
 }
 
 // -- looking up --
@@ -178,7 +178,7 @@ static int write_l1(struct qcow2_image *image, uint64_t i, uint64_t entry)
 	store_be64(bytes, entry);
 	ret = raw_write(image->file, bytes, 8, image->l1_offset + i * 8);
 	if (ret)
-		return fail(-ret, "disk %s: write its L1 table", image->path);
+		return qcow2_failed(image, -ret, "write its L1 table");
 	image->l1[i] = entry;
 	return 0;
 }
@@ -213,7 +213,7 @@ static int make_l2(struct qcow2_image *image, uint64_t i, const uint8_t *content
 		qcow2_set_remove(&image->metadata, run->first);
 	}
 	qcow2_take_back(image, *run);
-	return fail(-ret, "disk %s: write an L2 table", image->path);
+	return qcow2_failed(image, -ret, "write an L2 table");
 }
 
 // Puts L2 table @i into a cluster of its own, with what it has now.
@@ -291,7 +291,7 @@ static int replace(struct qcow2_image *image, uint64_t cluster, uint64_t count,
 	}
 	ret = qcow2_cache_write(image, &image->l2_cache, cluster >> image->l2_bits, from * 8,
 				(from + count) * 8);
-	return ret ? fail(-ret, "disk %s: write an L2 table", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "write an L2 table") : 0;
 }
 
 #define CHUNK 64 // entries at once

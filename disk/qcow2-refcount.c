@@ -81,7 +81,7 @@ static int get_block(struct qcow2_image *image, uint64_t cluster, uint8_t **bloc
 		return qcow2_corrupt(image, "refcount block %llu at %llu is not within the file",
 				     (unsigned long long)i, (unsigned long long)offset);
 	ret = qcow2_cache_get(image, &image->block_cache, i, offset, block);
-	return ret ? fail(-ret, "disk %s: read its refcounts", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "read its refcounts") : 0;
 }
 
 static uint64_t index_in_block(const struct qcow2_image *image, uint64_t cluster)
@@ -134,7 +134,7 @@ static int quarantine(struct qcow2_image *image, struct qcow2_run run)
 		int ret = qcow2_sync(image);
 
 		if (ret)
-			return fail(-ret, "disk %s: write", image->path);
+			return qcow2_failed(image, -ret, "write");
 		qcow2_end_quarantine(image);
 	}
 	image->quarantine[image->quarantined++] = run;
@@ -183,7 +183,7 @@ static int write_in_block(struct qcow2_image *image, struct qcow2_run part)
 	int ret = qcow2_cache_write(image, &image->block_cache, part.first >> image->block_bits,
 				    from / 8, (to + 7) / 8);
 
-	return ret ? fail(-ret, "disk %s: write its refcounts", image->path) : 0;
+	return ret ? qcow2_failed(image, -ret, "write its refcounts") : 0;
 }
 
 static int add_part(struct qcow2_image *image, struct qcow2_run part, int delta,
@@ -269,9 +269,9 @@ static int make_longer(struct qcow2_image *image, uint64_t end_cluster)
 	uint64_t end = end_cluster << image->cluster_bits;
 
 	if (end > INT64_MAX - GROW_BYTES)
-		return fail(EFBIG, "disk %s", image->path);
+		return qcow2_failed(image, EFBIG, "make longer");
 	if (!image->regular)
-		return end > image->file_bytes ? fail(ENOSPC, "disk %s", image->path) : 0;
+		return end > image->file_bytes ? qcow2_failed(image, ENOSPC, "make longer") : 0;
 	if (end <= image->file_bytes)
 		return 0;
 	// Ahead of need, unless there is a limit.
@@ -280,7 +280,7 @@ static int make_longer(struct qcow2_image *image, uint64_t end_cluster)
 	else if (!ftruncate(raw_fd(image->file), end))
 		image->file_bytes = end;
 	else
-		return fail(errno, "disk %s: make longer", image->path);
+		return qcow2_failed(image, errno, "make longer");
 	return 0;
 }
 
@@ -292,7 +292,7 @@ static int write_table_entry(struct qcow2_image *image, uint64_t i, uint64_t off
 	store_be64(entry, offset);
 	ret = raw_write(image->file, entry, 8, image->refcount_table_offset + i * 8);
 	if (ret)
-		return fail(-ret, "disk %s: write its refcount table", image->path);
+		return qcow2_failed(image, -ret, "write its refcount table");
 	image->refcount_table[i] = offset;
 	return 0;
 }

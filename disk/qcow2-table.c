@@ -190,3 +190,10 @@ int qcow2_corrupt(struct qcow2_image *image, const char *fmt, ...)
 	image->broken = true;
 	return -EIO;
 }
+
+int qcow2_failed(struct qcow2_image *image, int errnum, const char *what)
+{
+	if (!log_ratelimit_ok(&image->limit))
+		return -errnum;
+	return fail(errnum, "disk %s: %s", image->path, what);
+}

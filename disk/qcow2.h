@@ -169,6 +169,8 @@ void qcow2_set_exit(struct qcow2_set *set);
 
 // Says what is wrong, and lets no more be written. Returns -EIO.
 int qcow2_corrupt(struct qcow2_image *image, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// What failed, of a guest's doing perhaps: not told too often. Returns -@errnum.
+int qcow2_failed(struct qcow2_image *image, int errnum, const char *what);
 static inline uint64_t qcow2_clusters(const struct qcow2_image *image, uint64_t bytes)
 {
 	return (bytes >> image->cluster_bits) + !!(bytes & (image->cluster_bytes - 1));

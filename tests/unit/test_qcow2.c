@@ -470,6 +470,32 @@ static void test_no_space(void **state)
 	assert_clean(f);
 }
 
+// Nor more than a few messages: a guest could fill the host's log as well.
+static int fail_often(struct fixture *f)
+{
+	struct rlimit limit = { .rlim_cur = 4 * CLUSTER, .rlim_max = RLIM_INFINITY };
+	uint8_t *data = pattern(CLUSTER, 13);
+	FILE *messages = tmpfile();
+	int saved = dup(STDERR_FILENO);
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	open_disk(f);
+	dup2(fileno(messages), STDERR_FILENO);
+	for (unsigned i = 0; i < 500; i++)
+		assert_int_not_equal(transfer(f, DISK_WRITE, 12 * CLUSTER, data, CLUSTER), 0);
+	dup2(saved, STDERR_FILENO);
+	assert_in_range(lseek(fileno(messages), 0, SEEK_END), 1, 5000);
+	close_disk(f);
+	return 0;
+}
+
+static void test_no_space_is_told_seldom(void **state)
+{
+	make_plain_image(*state);
+	assert_int_equal(in_child(*state, fail_often), 0);
+}
+
 // The room in the file grows by less than a cluster at a time, so that each step of each
 // write meets its end once, often halfway; then it goes on as if nothing had been.
 static int write_at_moving_limit(struct fixture *f)
@@ -557,6 +583,7 @@ int main(void)
 		DISK_TEST(test_dirty_while_open),
 		DISK_TEST(test_discard_shrinks),
 		DISK_TEST(test_no_space),
+		DISK_TEST(test_no_space_is_told_seldom),
 		DISK_TEST(test_space_comes_back),
 		DISK_TEST(test_one_table_for_all),
 		DISK_TEST(test_failed_create_leaves_nothing),
