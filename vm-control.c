@@ -174,9 +174,11 @@ static json_int_t wanted_size(struct vm *vm, struct control_call *call)
 			     "the arguments are size_bytes or change_bytes, a number");
 		return -1;
 	}
-	if (size < 0)
-		return MAX(target + change, (json_int_t)0);
-	return size;
+	if (size >= 0)
+		return size;
+	if (__builtin_add_overflow(target, change, &size))
+		return INT64_MAX; // which is refused
+	return MAX(size, (json_int_t)0);
 }
 
 static void set_balloon(struct vm *vm, struct control_call *call)

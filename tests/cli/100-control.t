@@ -158,6 +158,15 @@ kill "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 is "SIGTERM leaves nothing" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
+"$kvik" run -n none --balloon --name one -m 16M -c 1 "$work/sleep" </dev/null >"$work/one.out" 2>&1 &
+pids+=($!)
+wait_for 10 [ -s "$work/one.out" ]
+run balloon --set 4 one
+run balloon --inflate 8796093022207 one
+like "balloon: more than numbers can say" "$status:$err" '1:.*larger than its memory of 16 MiB'
+kill "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+
 # A VM runs also where it can have no socket.
 guest_poweroff "$work/poweroff"
 KVIK_RUNTIME_DIR=/proc/none run run -n none "$work/poweroff"
