@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #define LOCK_SUFFIX ".lock"
 #define SOCKET_SUFFIX ".sock"
 #define BACKLOG 128
+#define CONNECT_S 2
 
 // Whoever cleans up after a dead VM holds its lock for a moment.
 #define LOCK_TRIES 20
@@ -239,6 +241,7 @@ static int open_socket(int dir_fd, const char *name)
 
 int instance_connect(const char *name)
 {
+	struct timeval patience = { .tv_sec = CONNECT_S };
 	struct sockaddr_un address;
 	int dir_fd, fd, err = 0;
 
@@ -249,7 +252,9 @@ int instance_connect(const char *name)
 		return dir_fd;
 	address = socket_address(dir_fd, name);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
+	// A VM that stands still (SIGSTOP) takes no more clients than wait in its queue.
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		err = -errno;
 	close(dir_fd);
 	if (!err)
@@ -258,6 +263,8 @@ int instance_connect(const char *name)
 		close(fd);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		return -ENOENT;
+	if (err == -EAGAIN)
+		return fail_msg(ETIMEDOUT, "VM %s: does not answer", name);
 	return fail(-err, "connect to the VM %s", name);
 }
 

@@ -187,6 +187,24 @@ static int remove_directory(void **state)
 	return rmdir(directory);
 }
 
+// One that stands still, with more clients waiting than find room, keeps nobody for ever.
+static void test_frozen(void **state)
+{
+	struct instance instance;
+	int fds[1000], count = 0;
+
+	alarm(20);
+	assert_int_equal(instance_claim(&instance, "one"), 0);
+	while (count < 1000 && (fds[count] = instance_connect("one")) >= 0)
+		count++;
+	assert_in_range(count, 1, 999);
+	assert_int_equal(fds[count], -ETIMEDOUT);
+	while (count)
+		close(fds[--count]);
+	instance_release(&instance);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_a_link_is_no_lock),
 		cmocka_unit_test(test_directory_of_others_is_refused),
 		cmocka_unit_test(test_wait_gone),
+		cmocka_unit_test(test_frozen),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
