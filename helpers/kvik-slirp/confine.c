@@ -152,8 +152,6 @@ static const int allowed_calls[] = {
 	SCMP_SYS(shutdown),
 	// descriptors; Landlock says which files
 	SCMP_SYS(close),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(fcntl64),
 	SCMP_SYS(fstat),
 	SCMP_SYS(fstat64),
 	SCMP_SYS(lseek),
@@ -193,7 +191,6 @@ static const int allowed_calls[] = {
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigreturn),
-	SCMP_SYS(tgkill),
 };
 
 // Nothing of ours does these: who does has taken the process over.
@@ -225,6 +222,19 @@ static int allow_family(scmp_filter_ctx filter, int family)
 				SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)family));
 }
 
+// Flags only: F_SETOWN would have the kernel signal another process of the user's.
+static int allow_flags(scmp_filter_ctx filter, int call)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A1_32(SCMP_CMP_LE, F_SETFL));
+}
+
+// What abort() does.
+static int allow_own_signals(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid()));
+}
+
 // Memory, but none that can be executed.
 static int allow_data(scmp_filter_ctx filter, int call)
 {
@@ -240,6 +250,9 @@ static int add_rules(scmp_filter_ctx filter)
 	err = err ? err : allow_family(filter, AF_INET6);
 	err = err ? err : allow_request(filter, FIONBIO);
 	err = err ? err : allow_request(filter, FIONREAD);
+	err = err ? err : allow_flags(filter, SCMP_SYS(fcntl));
+	err = err ? err : allow_flags(filter, SCMP_SYS(fcntl64));
+	err = err ? err : allow_own_signals(filter);
 	err = err ? err : allow_data(filter, SCMP_SYS(mmap));
 	err = err ? err : allow_data(filter, SCMP_SYS(mmap2));
 	return err ? err : allow_data(filter, SCMP_SYS(mprotect));

@@ -132,6 +132,8 @@ may "map code" "Operation not permitted"
 may "data into code" "Operation not permitted"
 may fork "Operation not permitted"
 may kill "Operation not permitted"
+may "signal a thread" "Operation not permitted"
+may "have the kernel signal" "Operation not permitted"
 may "become root" "Operation not permitted"
 may chroot "Operation not permitted"
 stop

@@ -66,6 +66,9 @@ static void try_calls(void)
 	say("data into code", mprotect(data, 4096, PROT_READ | PROT_EXEC));
 	say("fork", syscall(SYS_clone, 17 /* SIGCHLD */, 0, 0, 0, 0));
 	say("kill", syscall(SYS_kill, getppid(), 0));
+	// A process that there is not: who may signal is told so.
+	say("signal a thread", syscall(SYS_tgkill, 0x3fffffff, 0x3fffffff, 0));
+	say("have the kernel signal", fcntl(0, F_SETOWN, 0x3fffffff));
 	say("become root", syscall(SYS_setuid, 0));
 	say("chroot", syscall(SYS_chroot, "/"));
 }
