@@ -110,8 +110,11 @@ static int apply_config(struct disk *disk, const struct disk_config *config)
 
 	info->queues = MAX(config->queues, 1u);
 	if (info->queues > info->queues_max)
-		return fail_msg(EINVAL, "disk %s: queues=%u: it can have at most %u", disk->path,
-				info->queues, info->queues_max);
+		return fail_msg(
+			EINVAL,
+			"disk %s: queues=%u: it can have at most %u (several are for raw images "
+			"without snapshot)",
+			disk->path, info->queues, info->queues_max);
 	if (config->serial)
 		snprintf(info->id, sizeof(info->id), "%s", config->serial);
 	disk->stop_on_read_error = config->stop_on_read_error;

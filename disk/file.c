@@ -131,10 +131,11 @@ static int lock(const struct disk_file *file)
 	if (!fcntl(file->fd, F_OFD_SETLK, &whole))
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return fail_msg(EBUSY,
-				"disk %s: is in use by another VM%s; only VMs that all open it "
-				"with ,ro may share it",
-				file->path, shared ? " that writes" : "");
+		return fail_msg(
+			EBUSY,
+			"disk %s: is in use by another VM, or twice by this one%s; only those "
+			"that all open it with ,ro may share it",
+			file->path, shared ? ", and written" : "");
 	warn("disk %s: the file system has no locks (%m): see that no other VM uses it",
 	     file->path);
 	return 0;
