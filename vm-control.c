@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,18 +80,33 @@ static void send_event(struct vm *vm, const char *name, json_t *data)
 
 // -- commands --
 
+// JSON is UTF-8, which a path need not be.
+static json_t *json_path(const char *path)
+{
+	json_t *text = json_string(path);
+	char *copy = text ? NULL : strdup(path);
+
+	for (char *c = copy; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	if (copy)
+		text = json_string(copy);
+	free(copy);
+	return text ? text : json_null();
+}
+
 static void status(struct vm *vm, struct control_call *call)
 {
 	const struct vm_config *config = vm->config;
 	double uptime_s = (double)(clock_monotonic_ns() - vm->start_ns) / 1e9;
 
 	control_reply(call,
-		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:s}", "name",
+		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:o}", "name",
 				config->name, "pid", (int)getpid(), "state", state_names[vm->state],
 				"architecture", vm->machine.ops->name, "accelerator",
 				vm->accel.ops->name, "vcpus", (int)config->cpus, "memory_bytes",
 				(json_int_t)config->memory_bytes, "uptime_seconds", uptime_s,
-				"kernel", config->kernel_path));
+				"kernel", json_path(config->kernel_path)));
 }
 
 static void answer_stat(struct vm *vm)

@@ -167,6 +167,13 @@ like "balloon: more than numbers can say" "$status:$err" '1:.*larger than its me
 kill "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 
+cp "$work/sleep" "$work/"$'k\xfcche'
+start one $'k\xfcche'
+run list
+like "list: a path that is not UTF-8" "$out" 'one +[0-9]+ +running .*/k\?che'
+kill "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+
 # A VM runs also where it can have no socket.
 guest_poweroff "$work/poweroff"
 KVIK_RUNTIME_DIR=/proc/none run run -n none "$work/poweroff"
