@@ -353,8 +353,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  "Console device: serial or virtio (default: serial)", &config->console,
 		  parse_console },
 		{ OPTION_FLAG, 0, "rng", NULL, "Add an entropy source", &config->rng },
-		{ OPTION_FLAG, 0, "balloon", NULL,
-		  "Let the guest give memory back, also unasked", &config->balloon },
+		{ OPTION_FLAG, 0, "balloon", NULL, "Let the guest give memory back, also unasked",
+		  &config->balloon },
 
 		{ .kind = OPTION_GROUP, .help = "Messages and tests" },
 		{ OPTION_CALL, 0, "loglevel", "LEVEL",

@@ -48,6 +48,7 @@ struct control {
 	struct loop_fd listener;
 	struct control_host host;
 	struct client *clients;
+	struct client *dropped; // to be freed when no callback holds one any more
 	unsigned client_count;
 	uint64_t last_client;
 	struct log_ratelimit limit;
@@ -94,9 +95,21 @@ static void drop_client(struct client *client)
 	control->client_count--;
 	loop_remove_fd(&control->loop, &client->event);
 	close(client->event.fd);
-	free(client->input);
-	free(client->output);
-	free(client);
+	client->next = control->dropped;
+	control->dropped = client;
+}
+
+// At the end of each callback.
+static void free_dropped(struct control *control)
+{
+	while (control->dropped) {
+		struct client *client = control->dropped;
+
+		control->dropped = client->next;
+		free(client->input);
+		free(client->output);
+		free(client);
+	}
 }
 
 static void move_to_front(struct client *client)
@@ -174,8 +187,8 @@ static bool send_line(struct client *client, const char *line)
 		drop_client(client);
 		return false;
 	}
-	memcpy(output + client->output_bytes, line, len);
-	output[client->output_bytes + len] = '\n';
+	memcpy(output + client->output_bytes, line, len + 1);
+	output[client->output_bytes + len] = '\n'; // in place of the NUL
 	client->output = output;
 	client->output_bytes += len + 1;
 	return true;
@@ -215,6 +228,12 @@ static void add_call(struct control *control, struct control_call *call)
 	pthread_mutex_unlock(&control->lock);
 }
 
+static void destroy_call(struct control_call *call)
+{
+	json_decref(call->request);
+	free(call);
+}
+
 // Any thread.
 static void free_call(struct control_call *call)
 {
@@ -226,8 +245,7 @@ static void free_call(struct control_call *call)
 		link = &(*link)->next;
 	*link = call->next;
 	pthread_mutex_unlock(&control->lock);
-	json_decref(call->request);
-	free(call);
+	destroy_call(call);
 }
 
 static void hand_over(struct loop_post *post)
@@ -369,11 +387,13 @@ static bool receive(struct client *client)
 static void client_ready(struct loop_fd *event, uint32_t epoll_events)
 {
 	struct client *client = container_of(event, struct client, event);
+	struct control *control = client->control;
 
 	if (epoll_events & (EPOLLERR | EPOLLHUP))
 		drop_client(client);
 	else if (!(epoll_events & EPOLLIN) || receive(client))
 		flush_client(client);
+	free_dropped(control);
 }
 
 // -- new clients --
@@ -435,6 +455,7 @@ static void listener_ready(struct loop_fd *event, uint32_t epoll_events)
 	}
 	make_room(control);
 	add_client(control, fd);
+	free_dropped(control);
 }
 
 // -- from other threads --
@@ -482,6 +503,7 @@ static void empty_outbox(struct loop_post *post)
 		free(message);
 		message = next;
 	}
+	free_dropped(control);
 }
 
 // @content is taken over.
@@ -534,10 +556,10 @@ static double wall_clock_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void control_event(struct control *control, const char *name, json_t *data)
+void control_event(struct control *control, const char *event, json_t *data)
 {
 	post_message(control, 0,
-		     json_pack("{s:s, s:f, s:o}", "event", name, "time", wall_clock_s(), "data",
+		     json_pack("{s:s, s:f, s:o}", "event", event, "time", wall_clock_s(), "data",
 			       data ? data : json_object()));
 }
 
@@ -557,27 +579,27 @@ static int start_server(struct control *control)
 	return err;
 }
 
-int control_create(struct control **result, int listen_fd, struct control_host host)
+int control_create(struct control **control, int listen_fd, struct control_host host)
 {
-	struct control *control = calloc(1, sizeof(*control));
+	struct control *new = calloc(1, sizeof(*new));
 	int err;
 
-	if (!control) {
+	if (!new) {
 		close(listen_fd);
 		return fail(ENOMEM, "control socket");
 	}
-	control->host = host;
-	control->listener = (struct loop_fd){ .fd = listen_fd, .ready = listener_ready };
-	control->outbox.call = empty_outbox;
-	control->messages_end = &control->messages;
-	pthread_mutex_init(&control->lock, NULL);
-	err = start_server(control);
+	new->host = host;
+	new->listener = (struct loop_fd){ .fd = listen_fd, .ready = listener_ready };
+	new->outbox.call = empty_outbox;
+	new->messages_end = &new->messages;
+	pthread_mutex_init(&new->lock, NULL);
+	err = start_server(new);
 	if (err) {
 		close(listen_fd);
-		free(control);
+		free(new);
 		return err;
 	}
-	*result = control;
+	*control = new;
 	return 0;
 }
 
@@ -607,17 +629,28 @@ static void flush_all(struct control *control)
 	}
 }
 
+// Those that the main loop did not come to.
+static void drop_calls(struct control *control)
+{
+	struct control_call *next;
+
+	for (struct control_call *call = control->calls; call; call = next) {
+		next = call->next;
+		loop_cancel_post(control->host.main_loop, &call->post);
+		destroy_call(call);
+	}
+	control->calls = NULL;
+}
+
 void control_free(struct control *control)
 {
 	loop_stop_thread(&control->loop);
 	loop_remove_fd(&control->loop, &control->listener);
-	while (control->calls) { // that the main loop did not come to
-		loop_cancel_post(control->host.main_loop, &control->calls->post);
-		free_call(control->calls);
-	}
+	drop_calls(control);
 	flush_all(control);
 	while (control->clients)
 		drop_client(control->clients);
+	free_dropped(control);
 	close(control->listener.fd);
 	loop_exit(&control->loop);
 	pthread_mutex_destroy(&control->lock);

@@ -226,7 +226,7 @@ static int read_programs(const struct image *image, struct segments *segments,
 
 static int read_segments(struct image *image, struct segments *segments)
 {
-	Elf64_Ehdr header;
+	Elf64_Ehdr header = { 0 };
 	int rc = check_header(image, &header);
 
 	if (!rc)

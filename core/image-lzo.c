@@ -127,17 +127,17 @@ static int unpack_block(struct input *in, uint32_t flags, size_t size_bytes,
 	return rc ? rc : unpack_data(data, packed_bytes, size_bytes, out);
 }
 
-int image_unpack_lzo(struct image_input *bytes, struct image_output *out)
+int image_unpack_lzo(struct image_input *in, struct image_output *out)
 {
-	struct input in = { .bytes = bytes };
+	struct input input = { .bytes = in };
 	uint32_t flags, size_bytes;
 	int rc;
 
 	if (lzo_init() != LZO_E_OK)
 		return fail(EINVAL, "%s: start liblzo2", out->name);
-	rc = read_header(&in, &flags, out);
-	while (!rc && (size_bytes = take_number(&in, 4)))
-		rc = unpack_block(&in, flags, size_bytes, out);
-	return !rc && in.ended ? input_ended(&in, out) : rc;
+	rc = read_header(&input, &flags, out);
+	while (!rc && (size_bytes = take_number(&input, 4)))
+		rc = unpack_block(&input, flags, size_bytes, out);
+	return !rc && input.ended ? input_ended(&input, out) : rc;
 }
 #endif

@@ -73,6 +73,7 @@ static void try_calls(void)
 	say("chroot", syscall(SYS_chroot, "/"));
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved
 int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
 	int (*real)(struct pollfd *, nfds_t, int) =

@@ -102,18 +102,34 @@ as_read_by_kvik() {
 		qemu-img convert -O raw "$1" by-qemu && cmp by-kvik by-qemu
 }
 
+sleep_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
+
+# time_of_requests IMAGE LIST: how many milliseconds the requests take, on a copy.
+time_of_requests() {
+	local begin
+
+	cp --sparse=always "$1" timed.qcow2
+	begin=$(date +%s%N)
+	"$disk_io" -d 16 "timed.qcow2,backing" <"$2" >/dev/null 2>&1
+	echo $((($(date +%s%N) - begin) / 1000000))
+	rm timed.qcow2
+}
+
 # kill_rounds NAME IMAGE PEER ROUNDS REQUESTS-PER-ROUND SEED: kvik is killed while it writes to
 # IMAGE; what it had not acknowledged is done again. Nothing may be wrong then but leaks,
 # and those go when kvik opens the image. PEER gets the same requests from QEMU.
 kill_rounds() {
-	local name=$1 image=$2 peer=$3 rounds=$4 n=$5 seed=$6 round pid status
+	local name=$1 image=$2 peer=$3 rounds=$4 n=$5 seed=$6 round pid status whole_ms
 	local -i errors=0 leaky=0 killed=0 differ=0
 
+	requests "$seed" "$n" d >listed
+	whole_ms=$(time_of_requests "$image" listed)
 	for ((round = 0; round < rounds; round++)); do
 		requests $((seed + round)) "$n" d >listed
 		"$disk_io" -d 16 "$image,backing" <listed >acknowledged 2>messages &
 		pid=$!
-		sleep "0.$(printf '%03d' $(((seed * 7 + round * 37) % 150 + 10)))"
+		# Somewhere in its work, however quick the machine is.
+		sleep_ms $((whole_ms * ((seed * 7 + round * 37) % 80 + 5) / 100))
 		kill -KILL $pid 2>/dev/null && killed+=1
 		wait $pid 2>/dev/null
 		qemu-img check -q "$image" >checked 2>&1

@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The life of a VM on KVM: its clock over a pause, and its power button.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2034
 
 # start STEPS OPTION...: a guest in the background, which has printed $until.
 start() {
