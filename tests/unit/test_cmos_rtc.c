@@ -306,7 +306,8 @@ static void test_periodic(void **state)
 	put(f, A, 0x20 | 10); // 64 Hz
 	put(f, B, HOURS_24 | PERIODIC);
 	serve_posts(f);
-	loop_run(&f->loop);
+	if (!f->irq) // which it is already where the host is slow
+		loop_run(&f->loop);
 	get(f, C);
 	before_ns = clock_monotonic_ns();
 	for (unsigned i = 0; i < 4; i++) {
