@@ -63,14 +63,14 @@ static uint64_t setup_bytes(const struct image *image)
 
 static int check_version(const struct image *image)
 {
-	unsigned version = image_le16(image->head + BZ_VERSION);
+	unsigned version = load_le16(image->head + BZ_VERSION);
 
 	if (version < 0x20c)
 		return fail_msg(EINVAL,
 				"%s: is a bzImage of boot protocol %u.%02u; 2.12 (Linux 3.8) "
 				"is needed",
 				image->path, version >> 8, version & 0xff);
-	if (!(image_le16(image->head + BZ_XLOADFLAGS) & BZ_XLF_KERNEL_64))
+	if (!(load_le16(image->head + BZ_XLOADFLAGS) & BZ_XLF_KERNEL_64))
 		return fail_msg(EINVAL, "%s: is a 32-bit x86 kernel; build a 64-bit one",
 				image->path);
 	return 0;
@@ -79,8 +79,8 @@ static int check_version(const struct image *image)
 static int check_payload(const struct image *image)
 {
 	uint64_t room = image->size_bytes - setup_bytes(image);
-	uint64_t offset = image_le32(image->head + BZ_PAYLOAD_OFFSET);
-	uint64_t length = image_le32(image->head + BZ_PAYLOAD_LENGTH);
+	uint64_t offset = load_le32(image->head + BZ_PAYLOAD_OFFSET);
+	uint64_t length = load_le32(image->head + BZ_PAYLOAD_LENGTH);
 
 	if (offset + length <= room)
 		return 0;
@@ -99,13 +99,13 @@ static int check_header(const struct image *image)
 				"%s: has no kernel after its %llu bytes of setup; is the file "
 				"complete?",
 				image->path, (unsigned long long)setup_bytes(image));
-	if (!image_le32(image->head + BZ_CMDLINE_SIZE))
+	if (!load_le32(image->head + BZ_CMDLINE_SIZE))
 		return fail_msg(EINVAL, "%s: its header allows no command line: not a kernel",
 				image->path);
-	if (image_le64(image->head + BZ_PREF_ADDRESS) > ADDRESS_MAX)
+	if (load_le64(image->head + BZ_PREF_ADDRESS) > ADDRESS_MAX)
 		return fail_msg(EINVAL, "%s: its header asks for address %#llx: not a kernel",
 				image->path,
-				(unsigned long long)image_le64(image->head + BZ_PREF_ADDRESS));
+				(unsigned long long)load_le64(image->head + BZ_PREF_ADDRESS));
 	return check_payload(image);
 }
 
@@ -133,8 +133,8 @@ int image_bzimage_parse(struct image *image)
 	if (rc)
 		return rc;
 	keep_setup_header(image);
-	return image_set_footprint(image, image_le64(image->head + BZ_PREF_ADDRESS),
-				   image_le32(image->head + BZ_INIT_SIZE));
+	return image_set_footprint(image, load_le64(image->head + BZ_PREF_ADDRESS),
+				   load_le32(image->head + BZ_INIT_SIZE));
 }
 
 // -- loading --
@@ -181,7 +181,7 @@ static int look_at_payload(struct payload *payload)
 				       sizeof(size));
 	if (rc)
 		return rc;
-	payload->unpacked_bytes = image_le32(size);
+	payload->unpacked_bytes = load_le32(size);
 	payload->method = image_find_method((struct image_span){ magic, magic_bytes });
 	if (payload->method && strcmp(image_method_name(payload->method), "gzip") != 0)
 		packed->size_bytes -= sizeof(size);
@@ -191,8 +191,8 @@ static int look_at_payload(struct payload *payload)
 static int find_payload(const struct image *image, struct payload *payload)
 {
 	struct image_source bytes = image_bytes(image);
-	uint64_t offset = image_le32(image->head + BZ_PAYLOAD_OFFSET);
-	uint64_t length = image_le32(image->head + BZ_PAYLOAD_LENGTH);
+	uint64_t offset = load_le32(image->head + BZ_PAYLOAD_OFFSET);
+	uint64_t length = load_le32(image->head + BZ_PAYLOAD_LENGTH);
 
 	*payload = (struct payload){
 		.packed = image_source_part(&bytes, setup_bytes(image) + offset, length),

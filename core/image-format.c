@@ -45,9 +45,9 @@ static bool is_arm64_image(const struct image *image)
 
 static int parse_image_header(struct image *image, uint64_t text_offset)
 {
-	uint64_t memory_bytes = image_le64(image->head + IMAGE_SIZE);
+	uint64_t memory_bytes = load_le64(image->head + IMAGE_SIZE);
 
-	if (image_le64(image->head + IMAGE_FLAGS) & IMAGE_FLAG_BIG_ENDIAN)
+	if (load_le64(image->head + IMAGE_FLAGS) & IMAGE_FLAG_BIG_ENDIAN)
 		return fail_msg(EINVAL, "%s: is a big-endian kernel; build a little-endian one",
 				image->path);
 	// Far above what any machine has: the check against RAM comes with loading.
@@ -64,11 +64,11 @@ static int parse_riscv_image(struct image *image)
 	if (image->head_bytes < IMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its Image");
 	// The layout is fixed by the major version, in the upper half.
-	if (image_le32(image->head + IMAGE_VERSION) >> 16)
+	if (load_le32(image->head + IMAGE_VERSION) >> 16)
 		return fail_msg(EINVAL, "%s: its Image header has version %u; known are 0.x",
-				image->path, image_le32(image->head + IMAGE_VERSION) >> 16);
+				image->path, load_le32(image->head + IMAGE_VERSION) >> 16);
 	// riscv/boot.rst: the kernel must lie at a PMD boundary.
-	text_offset = image_le64(image->head + IMAGE_TEXT_OFFSET);
+	text_offset = load_le64(image->head + IMAGE_TEXT_OFFSET);
 	if (text_offset % IMAGE_ALIGN_BYTES)
 		return fail_msg(EINVAL,
 				"%s: its header asks for offset %#llx in RAM, which is not a "
@@ -84,8 +84,8 @@ static int parse_arm64_image(struct image *image)
 	if (image->head_bytes < IMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its Image");
 	// Before Linux 3.17 the size was 0 and the offset not to be trusted.
-	text_offset = image_le64(image->head + IMAGE_SIZE) ?
-			      image_le64(image->head + IMAGE_TEXT_OFFSET) :
+	text_offset = load_le64(image->head + IMAGE_SIZE) ?
+			      load_le64(image->head + IMAGE_TEXT_OFFSET) :
 			      0x80000;
 	return parse_image_header(image, text_offset);
 }
@@ -120,8 +120,7 @@ static int parse_zimage(struct image *image)
 
 	if (image->head_bytes < ZIMAGE_HEADER_BYTES)
 		return image_header_truncated(image, "its zImage");
-	linked_bytes =
-		image_le32(image->head + ZIMAGE_END) - image_le32(image->head + ZIMAGE_START);
+	linked_bytes = load_le32(image->head + ZIMAGE_END) - load_le32(image->head + ZIMAGE_START);
 	if (linked_bytes > image->size_bytes)
 		return fail_msg(EINVAL,
 				"%s: is a zImage of %u bytes, but has only %llu; is the file "

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the parts of core/image share: byte order, limits, one function a format.
+// What the parts of core/image share: limits, one function a format.
 #ifndef KVIK_IMAGE_INTERNAL_H
 #define KVIK_IMAGE_INTERNAL_H
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "image.h"
 #include "util.h"
 
@@ -19,30 +19,6 @@
 // Where a kernel goes that does not say: the first 2 MiB boundary above the start
 // of RAM, as the RISC-V Image header of Linux asks for.
 #define IMAGE_ALIGN_BYTES (2 * MIB)
-
-static inline uint16_t image_le16(const uint8_t *data)
-{
-	uint16_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return le16toh(value);
-}
-
-static inline uint32_t image_le32(const uint8_t *data)
-{
-	uint32_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return le32toh(value);
-}
-
-static inline uint64_t image_le64(const uint8_t *data)
-{
-	uint64_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return le64toh(value);
-}
 
 // Bytes that belong to somebody else.
 struct image_span {

@@ -41,7 +41,7 @@ static int next_block(struct image_input *in, struct image_output *out)
 
 	if (in->left_bytes < SIZE_BYTES)
 		return image_output_truncated(out);
-	size_bytes = image_le32(in->next);
+	size_bytes = load_le32(in->next);
 	if (!size_bytes || size_bytes > LZ4_COMPRESSBOUND(BLOCK_BYTES))
 		return image_output_damaged(out, "a block has a size that none has");
 	image_input_skip(in, SIZE_BYTES);

@@ -52,7 +52,7 @@ static void read_xen_note(const struct note *note, struct image_notes *notes)
 	// Of the size of an address: 8 bytes in a 64-bit kernel, but some have 4.
 	if (note->type == XEN_PHYS32_ENTRY && note->desc.size_bytes >= 4) {
 		notes->has_pvh_entry = true;
-		notes->pvh_entry = image_le32(note->desc.data);
+		notes->pvh_entry = load_le32(note->desc.data);
 	}
 }
 

@@ -26,7 +26,7 @@ static bool find_pe(const struct image *image, uint64_t *offset)
 {
 	if (!fits(image, 0, DOS_PE_OFFSET + 4) || memcmp(image->head, "MZ", 2))
 		return false;
-	*offset = image_le32(image->head + DOS_PE_OFFSET);
+	*offset = load_le32(image->head + DOS_PE_OFFSET);
 	return fits(image, *offset, PE_HEADER_BYTES) && !memcmp(image->head + *offset, "PE\0\0", 4);
 }
 
@@ -38,8 +38,8 @@ static int check_section(const struct image *image, uint64_t offset)
 	if (!fits(image, offset, SECTION_BYTES))
 		return 0;
 	section = image->head + offset;
-	raw_end = (uint64_t)image_le32(section + SECTION_RAW_OFFSET) +
-		  image_le32(section + SECTION_RAW_BYTES);
+	raw_end = (uint64_t)load_le32(section + SECTION_RAW_OFFSET) +
+		  load_le32(section + SECTION_RAW_BYTES);
 	if (raw_end <= image->size_bytes)
 		return 0;
 	return fail_msg(EINVAL,
@@ -56,8 +56,8 @@ int image_check_pe(const struct image *image)
 
 	if (!find_pe(image, &pe))
 		return 0;
-	count = image_le16(image->head + pe + PE_SECTION_COUNT);
-	sections = pe + PE_HEADER_BYTES + image_le16(image->head + pe + PE_OPTIONAL_BYTES);
+	count = load_le16(image->head + pe + PE_SECTION_COUNT);
+	sections = pe + PE_HEADER_BYTES + load_le16(image->head + pe + PE_OPTIONAL_BYTES);
 	for (unsigned i = 0; !rc && i < count; i++)
 		rc = check_section(image, sections + (uint64_t)i * SECTION_BYTES);
 	return rc;

@@ -38,8 +38,8 @@ static int open_packed(struct image *image, struct image_packed *packed)
 
 static int zboot_payload(const struct image *image, struct image_packed *packed)
 {
-	packed->offset = image_le32(image->head + ZBOOT_OFFSET);
-	packed->size_bytes = image_le32(image->head + ZBOOT_SIZE);
+	packed->offset = load_le32(image->head + ZBOOT_OFFSET);
+	packed->size_bytes = load_le32(image->head + ZBOOT_SIZE);
 	if (packed->size_bytes && packed->offset + packed->size_bytes <= image->data_bytes)
 		return 0;
 	return fail_msg(EINVAL,

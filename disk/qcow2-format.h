@@ -5,10 +5,9 @@
 #ifndef KVIK_DISK_QCOW2_FORMAT_H
 #define KVIK_DISK_QCOW2_FORMAT_H
 
-#include <endian.h>
 #include <stdint.h>
-#include <string.h>
 
+#include "bytes.h"
 #include "util.h"
 
 #define QCOW2_MAGIC 0x514649fbu // "QFI\xfb"
@@ -66,47 +65,5 @@ enum { QCOW2_COMPRESSION_ZLIB, QCOW2_COMPRESSION_ZSTD };
 #define QCOW2_REFCOUNT_ORDER_MAX 6
 // A snapshot table's entry: fixed part.
 #define QCOW2_SNAPSHOT_BYTES 40
-
-static inline uint32_t load_be32(const void *from)
-{
-	uint32_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return be32toh(value);
-}
-
-static inline uint64_t load_be64(const void *from)
-{
-	uint64_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return be64toh(value);
-}
-
-static inline uint16_t load_be16(const void *from)
-{
-	uint16_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return be16toh(value);
-}
-
-static inline void store_be16(void *to, uint16_t value)
-{
-	value = htobe16(value);
-	memcpy(to, &value, sizeof(value));
-}
-
-static inline void store_be32(void *to, uint32_t value)
-{
-	value = htobe32(value);
-	memcpy(to, &value, sizeof(value));
-}
-
-static inline void store_be64(void *to, uint64_t value)
-{
-	value = htobe64(value);
-	memcpy(to, &value, sizeof(value));
-}
 
 #endif

@@ -18,7 +18,7 @@ place() {
 		floor_of[$name.h]=$floor
 	done
 }
-place 0 util log options thread version iov
+place 0 bytes util log options thread version iov
 place 1 aml boot bootargs bus control control-client device fdt image instance io-stats irq kvm-host loop memory metrics power \
 	rate-limit term vcpu vm-config
 place 2 disk disk-image frames fs net
