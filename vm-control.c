@@ -18,10 +18,9 @@
 #include "vm-priv.h"
 
 // A guest answers within a millisecond or two, if it answers.
-#define STAT_WAIT_NS (100 * 1000000ULL)
-#define BALLOON_STEP_NS (1000 * 1000000ULL)
+#define STAT_WAIT_NS (100 * NSEC_PER_MSEC)
+#define BALLOON_STEP_NS (1000 * NSEC_PER_MSEC)
 
-#define NSEC_PER_MSEC 1000000ULL
 #define STOP_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MAX_MS 1000000000LL
 
@@ -98,7 +97,7 @@ static json_t *json_path(const char *path)
 static void status(struct vm *vm, struct control_call *call)
 {
 	const struct vm_config *config = vm->config;
-	double uptime_s = (double)(clock_monotonic_ns() - vm->start_ns) / 1e9;
+	double uptime_s = (double)(clock_monotonic_ns() - vm->start_ns) / NSEC_PER_SEC;
 
 	control_reply(call,
 		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:o}", "name",

@@ -18,7 +18,6 @@
 #define READ_BYTES 4096
 #define ANSWER_MAX (4 * MIB)
 #define GREETING_MS 5000
-#define NSEC_PER_MSEC 1000000ULL
 
 // -- lines --
 

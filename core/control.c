@@ -26,7 +26,7 @@
 #define CALLS_MAX 8
 #define OUTPUT_MAX (1 * MIB)
 #define READ_BYTES 4096
-#define FLUSH_NS (200 * 1000000ULL) // for what is unsent at the end
+#define FLUSH_NS (200 * NSEC_PER_MSEC) // for what is unsent at the end
 
 struct client {
 	struct loop_fd event;
@@ -615,7 +615,7 @@ static bool has_output(const struct control *control)
 static void flush_all(struct control *control)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + FLUSH_NS;
-	struct timespec pause = { .tv_nsec = 1000000 };
+	struct timespec pause = { .tv_nsec = NSEC_PER_MSEC };
 
 	empty_outbox(&control->outbox);
 	while (has_output(control) && clock_monotonic_ns() < deadline_ns) {

@@ -30,7 +30,7 @@
 
 // Whoever cleans up after a dead VM holds its lock for a moment.
 #define LOCK_TRIES 20
-#define LOCK_TRY_NS 5000000
+#define LOCK_TRY_MS 5
 
 struct file_name {
 	char text[INSTANCE_NAME_MAX + sizeof(LOCK_SUFFIX)];
@@ -161,7 +161,7 @@ static int name_is_taken(int dir_fd, const char *name)
 
 static int lock_name(int dir_fd, const char *name)
 {
-	struct timespec pause = { .tv_nsec = LOCK_TRY_NS };
+	struct timespec pause = { .tv_nsec = LOCK_TRY_MS * NSEC_PER_MSEC };
 	int fd = -EAGAIN;
 
 	for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
@@ -314,8 +314,8 @@ void instance_release(struct instance *instance)
 
 int instance_wait_gone(const char *name, unsigned timeout_ms)
 {
-	struct timespec pause = { .tv_nsec = LOCK_TRY_NS };
-	unsigned tries = timeout_ms / (LOCK_TRY_NS / 1000000) + 1;
+	struct timespec pause = { .tv_nsec = LOCK_TRY_MS * NSEC_PER_MSEC };
+	unsigned tries = timeout_ms / LOCK_TRY_MS + 1;
 	int dir_fd = open_directory(false);
 	bool alive = true;
 

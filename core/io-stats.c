@@ -9,8 +9,6 @@
 #include "log.h"
 #include "util.h"
 
-#define NSEC_PER_USEC 1000
-
 void io_stats_latency(struct io_stats *stats, enum io_kind kind, uint64_t ns)
 {
 	uint64_t us = ns / NSEC_PER_USEC;

@@ -26,8 +26,8 @@
 #include "loop.h"
 
 #define MANY_STORES 32
-#define SHORT_TIME_NS (100 * 1000000ULL)
-#define LOOK_NS (10 * 1000000ULL)
+#define SHORT_TIME_NS (100 * NSEC_PER_MSEC)
+#define LOOK_NS (10 * NSEC_PER_MSEC)
 #define IDLE_LOOKS 50
 
 struct kvm_posted {

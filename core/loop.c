@@ -20,7 +20,6 @@
 #include "thread.h"
 
 #define BATCH_MAX 16 // events fetched at once
-#define NSEC_PER_MSEC 1000000ULL
 
 uint64_t clock_monotonic_ns(void)
 {

@@ -25,7 +25,6 @@
 // A pipe that is writable takes that much without blocking (pipe(7)).
 #define CHUNK_BYTES PIPE_BUF
 #define CHUNKS_PER_ROUND 16 // then others on the loop have their turn
-#define NSEC_PER_MSEC 1000000ULL
 
 // -- output, any thread --
 

@@ -40,6 +40,8 @@ static inline uint64_t align_up(uint64_t value, uint64_t align)
 #define GIB (1ULL << 30)
 
 #define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_USEC 1000ULL
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))

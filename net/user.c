@@ -13,7 +13,7 @@
 #include "user-priv.h"
 #include "vm-config.h"
 
-#define FIRST_DELAY_NS (100 * 1000000ULL)
+#define FIRST_DELAY_NS (100 * NSEC_PER_MSEC)
 #define LONGEST_DELAY_NS (5 * NSEC_PER_SEC)
 #define GOOD_RUN_NS (10 * NSEC_PER_SEC) // after which an end is no part of a series
 

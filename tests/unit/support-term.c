@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#define NSEC_PER_MSEC 1000000ULL
 #define ROUND_MS 2
 #define ROUNDS_MAX (5000 / ROUND_MS)
 
