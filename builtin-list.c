@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kvik list: shows the VMs that run.
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,13 +125,9 @@ int cmd_list(int argc, char **argv)
 		.summary = find_command("list")->summary,
 		.options = options,
 	};
-	char **operands;
-	int count;
-	int ret = options_parse(&usage, argc, argv, &operands, &count);
+	int ret = options_parse_only(&usage, argc, argv);
 
 	if (ret == OPTIONS_HELP)
 		return 0;
-	if (ret == 0 && count)
-		ret = fail_msg(EINVAL, "unexpected argument '%s'; try 'kvik list -h'", operands[0]);
 	return ret ? VM_STATUS_USAGE : list_vms(&args);
 }

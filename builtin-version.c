@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kvik version: the version, and what this kvik was built with.
-#include <errno.h>
 #include <libfdt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 
 #include "builtin.h"
 #include "image.h"
-#include "log.h"
 #include "machine.h"
 #include "options.h"
 #include "vcpu.h"
@@ -70,15 +68,10 @@ int cmd_version(int argc, char **argv)
 		.summary = find_command("version")->summary,
 		.options = options,
 	};
-	char **operands;
-	int count;
-	int ret = options_parse(&usage, argc, argv, &operands, &count);
+	int ret = options_parse_only(&usage, argc, argv);
 
 	if (ret == OPTIONS_HELP)
 		return 0;
-	if (ret == 0 && count)
-		ret = fail_msg(EINVAL, "unexpected argument '%s'; try 'kvik version -h'",
-			       operands[0]);
 	if (ret)
 		return VM_STATUS_USAGE;
 	printf("kvik version %s\n", KVIK_VERSION);

@@ -159,3 +159,27 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 		return serve_names(remote, (char *const *)&remote->name, 1, act);
 	return serve_names(remote, operands, (unsigned)count, act);
 }
+
+static int ask_verb(struct remote *remote, struct control_client *client)
+{
+	return remote_ask_state(remote, client, remote->verb, REMOTE_TIMEOUT_MS);
+}
+
+int remote_run_verb(const char *verb, const char *summary, int argc, char **argv)
+{
+	struct remote remote = { .verb = verb };
+	const struct option_spec options[] = {
+		REMOTE_OPTIONS(&remote),
+		{ .kind = OPTION_END },
+	};
+	char name[32];
+	const struct command_usage usage = {
+		.name = name,
+		.synopsis = "[--json] <name>... | --all",
+		.summary = summary,
+		.options = options,
+	};
+
+	snprintf(name, sizeof(name), "kvik %s", verb);
+	return remote_run(&remote, &usage, argc, argv, ask_verb);
+}

@@ -14,6 +14,7 @@
 #define REMOTE_TIMEOUT_MS 10000
 
 struct remote {
+	const char *verb; // remote_run_verb()'s
 	const char *name; // -n
 	bool all;         // -a
 	bool json;        // --json
@@ -46,6 +47,10 @@ struct remote {
 // -errno after a message. Returns the exit status.
 int remote_run(struct remote *remote, const struct command_usage *usage, int argc, char **argv,
 	       int (*act)(struct remote *remote, struct control_client *client));
+
+// A command whose whole work is the request of the same name, @verb; it takes the common
+// options only. Returns the exit status.
+int remote_run_verb(const char *verb, const char *summary, int argc, char **argv);
 
 // For an @act that asks one thing: prints the VM's name and state, or the answer.
 int remote_ask_state(struct remote *remote, struct control_client *client, const char *command,

@@ -46,6 +46,8 @@ struct command_usage {
 // Returns 0, OPTIONS_HELP, or -EINVAL after a message that names the option.
 int options_parse(const struct command_usage *usage, int argc, char **argv, char ***operands,
 		  int *operand_count) MUST_CHECK;
+// The same for a command that takes no operands: one is refused.
+int options_parse_only(const struct command_usage *usage, int argc, char **argv) MUST_CHECK;
 void options_print_help(const struct command_usage *usage);
 
 // "512", "512M", "1G": a number with an optional unit B, K, M, G, T or P (powers

@@ -264,6 +264,18 @@ int options_parse(const struct command_usage *usage, int argc, char **argv, char
 	return ret;
 }
 
+int options_parse_only(const struct command_usage *usage, int argc, char **argv)
+{
+	char **operands;
+	int count;
+	int ret = options_parse(usage, argc, argv, &operands, &count);
+
+	if (!ret && count)
+		ret = fail_msg(EINVAL, "unexpected argument '%s'; try '%s -h'", operands[0],
+			       usage->name);
+	return ret;
+}
+
 // -- help --
 
 static void print_option(const struct option_spec *spec)
