@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kvik list: shows the VMs that run.
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
