@@ -108,6 +108,16 @@ static void status(struct vm *vm, struct control_call *call)
 				"kernel", json_path(config->kernel_path)));
 }
 
+static void show_config(struct vm *vm, struct control_call *call)
+{
+	const char *text = vm->config->options_json;
+
+	if (text)
+		control_reply(call, json_pack("{s:o}", "config", json_loads(text, 0, NULL)));
+	else
+		control_fail(call, "not-utf-8", "one of its options is not UTF-8, as JSON must be");
+}
+
 static void answer_stat(struct vm *vm)
 {
 	struct control_call *call;
@@ -342,10 +352,15 @@ static const struct vm_command {
 	const char *name;
 	void (*run)(struct vm *vm, struct control_call *call);
 } vm_commands[] = {
-	{ "balloon", set_balloon }, { "debug", vm_debug },
-	{ "pause", pause_vm },      { "power-button", push_power_button },
-	{ "resume", resume_vm },    { "stat", stat_vm },
-	{ "status", status },       { "stop", stop_vm },
+	{ "balloon", set_balloon },
+	{ "config", show_config },
+	{ "debug", vm_debug },
+	{ "pause", pause_vm },
+	{ "power-button", push_power_button },
+	{ "resume", resume_vm },
+	{ "stat", stat_vm },
+	{ "status", status },
+	{ "stop", stop_vm },
 };
 
 static void handle(void *opaque, struct control_call *call)

@@ -81,7 +81,8 @@ struct name_list {
 
 // Strings belong to the caller (argv, mostly) and outlive the config.
 struct vm_config {
-	const char *name; // [A-Za-z0-9._-]{1,64}
+	const char *name;         // [A-Za-z0-9._-]{1,64}
+	const char *options_json; // what became of all this; NULL: JSON cannot say it
 	const char *kernel_path;
 	const char *initrd_path;   // NULL: none
 	const char *params;        // kernel command line from -p; NULL: none

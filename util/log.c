@@ -16,7 +16,7 @@
 #undef fail // log.h: what the static analyzer sees
 #undef fail_msg
 
-#define PREFIX_SIZE 80
+#define PREFIX_SIZE 256 // a VM's name, or a file's
 #define LINE_SIZE 1024 // bytes, prefix and line end included
 
 #define RATELIMIT_WINDOW_NS (10 * NSEC_PER_SEC)

@@ -121,7 +121,7 @@ static int parse_uint(const struct option_spec *spec, const char *argument)
 	return 0;
 }
 
-static int take_option(const struct option_spec *spec, const char *argument)
+int option_set(const struct option_spec *spec, const char *argument)
 {
 	switch (spec->kind) {
 	case OPTION_FLAG:
@@ -138,6 +138,16 @@ static int take_option(const struct option_spec *spec, const char *argument)
 	default:
 		return 0;
 	}
+}
+
+static int take_option(const struct parser *parser, const struct option_spec *spec,
+		       const char *argument)
+{
+	struct option_sink *sink = parser->usage->sink;
+
+	if (sink && !(spec->flags & OPTION_FIRST))
+		return sink->take(sink, spec, argument);
+	return option_set(spec, argument);
 }
 
 // -- what can be wrong --
@@ -194,12 +204,11 @@ static int bad_option(const struct parser *parser, const char *text)
 
 // The entry whose name @text, a long option that getopt does not know, begins with;
 // the longest where there are more.
-static const struct option_spec *find_prefix(const struct parser *parser, const char *text)
+static const struct option_spec *find_prefix(const struct option_spec *options, const char *text)
 {
 	const struct option_spec *best = NULL;
 
-	for (const struct option_spec *spec = parser->usage->options; spec->kind != OPTION_END;
-	     spec++) {
+	for (const struct option_spec *spec = options; spec->kind != OPTION_END; spec++) {
 		size_t len = spec->kind == OPTION_PREFIX ? strlen(spec->long_name) : 0;
 
 		if (len && !strncmp(text, spec->long_name, len) && text[len] &&
@@ -209,17 +218,33 @@ static const struct option_spec *find_prefix(const struct parser *parser, const 
 	return best;
 }
 
-static int take_prefixed(const struct option_spec *spec, const char *text)
+const struct option_spec *option_find(const struct option_spec *options, const char *name,
+				      const char **rest)
 {
-	return take_option(spec, text + 2 + strlen(spec->long_name));
+	const struct option_spec *prefix = find_prefix(options, name);
+
+	*rest = prefix ? name + strlen(prefix->long_name) : "";
+	for (const struct option_spec *spec = options; spec->kind != OPTION_END; spec++)
+		if (is_plain_option(spec) && spec->long_name && !strcmp(spec->long_name, name)) {
+			*rest = "";
+			return spec;
+		}
+	return prefix;
+}
+
+static int take_prefixed(const struct parser *parser, const char *text)
+{
+	const struct option_spec *spec = find_prefix(parser->usage->options, text + 2);
+
+	return take_option(parser, spec, text + 2 + strlen(spec->long_name));
 }
 
 // @text as for bad_option().
 static int take_unknown(const struct parser *parser, const char *text)
 {
-	const struct option_spec *spec = optopt ? NULL : find_prefix(parser, text + 2);
+	bool prefixed = !optopt && find_prefix(parser->usage->options, text + 2);
 
-	return spec ? take_prefixed(spec, text) : bad_option(parser, text);
+	return prefixed ? take_prefixed(parser, text) : bad_option(parser, text);
 }
 
 // getopt took @text for short for a flag: "--no-x" for "--no-xylophone". Where a prefix
@@ -229,7 +254,8 @@ static bool is_prefixed(const struct parser *parser, int code, const char *text)
 	const struct option_spec *spec = code >= LONG_CODE ? find_spec(parser, code) : NULL;
 
 	return spec && spec->kind == OPTION_FLAG && !strncmp(text, "--", 2) &&
-	       strcmp(text + 2, spec->long_name) != 0 && find_prefix(parser, text + 2);
+	       strcmp(text + 2, spec->long_name) != 0 &&
+	       find_prefix(parser->usage->options, text + 2);
 }
 
 static int take_code(const struct parser *parser, int code, char **argv)
@@ -241,9 +267,9 @@ static int take_code(const struct parser *parser, int code, char **argv)
 	if (code == '?')
 		return take_unknown(parser, argv[optind - 1]);
 	if (is_prefixed(parser, code, argv[optind - 1]))
-		return take_prefixed(find_prefix(parser, argv[optind - 1] + 2), argv[optind - 1]);
+		return take_prefixed(parser, argv[optind - 1]);
 	spec = find_spec(parser, code);
-	return spec ? take_option(spec, optarg) : OPTIONS_HELP;
+	return spec ? take_option(parser, spec, optarg) : OPTIONS_HELP;
 }
 
 int options_parse(const struct command_usage *usage, int argc, char **argv, char ***operands,
