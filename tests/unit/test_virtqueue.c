@@ -1,83 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Split rings: what a driver may do, and every rule that a hostile one may break.
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
 #include <time.h>
 
-#include "support-virtio.h"
-
-#include <cmocka.h>
+#include "virtqueue-fixture.h"
 
 #define SIZE 16
-#define RAM_END (GUEST_RAM_GPA + GUEST_RAM_BYTES)
-#define TABLE_GPA GUEST_DATA_GPA
-#define BUFFER_GPA (GUEST_DATA_GPA + 0x10000)
-
-struct fixture {
-	struct guest guest;
-	struct guest_queue q;
-	struct virtqueue vq;
-	struct virtqueue_chain chain;
-};
-
-static void start(struct fixture *f, uint64_t features, unsigned size)
-{
-	guest_place_queue(&f->guest, &f->q, 0, size);
-	f->vq = (struct virtqueue){
-		.size_max = 256,
-		.size = size,
-		.desc_gpa = f->q.desc_gpa,
-		.avail_gpa = f->q.avail_gpa,
-		.used_gpa = f->q.used_gpa,
-	};
-	assert_int_equal(virtqueue_start(&f->vq, &f->guest.memory, features), 0);
-}
-
-static void restart(struct fixture *f, uint64_t features, unsigned size)
-{
-	virtqueue_stop(&f->vq);
-	start(f, features, size);
-}
 
 static int setup(void **state)
 {
-	static struct fixture f;
-
-	guest_init(&f.guest);
-	start(&f, VIRTIO_F_INDIRECT_DESC, SIZE);
-	*state = &f;
-	return 0;
+	return setup_ring(state, 0, SIZE);
 }
 
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	virtqueue_stop(&f->vq);
-	guest_exit(&f->guest);
-	return 0;
-}
-
-static int pop(struct fixture *f)
-{
-	return virtqueue_pop(&f->vq, &f->chain);
-}
-
-// The chain that starts at @head is refused, for a reason that names @why; and so is
-// everything after it.
+// The chain that starts at @head is refused.
 static void assert_refused(struct fixture *f, uint16_t head, const char *why)
 {
 	guest_offer(&f->q, head);
-	assert_int_equal(pop(f), -EINVAL);
-	assert_true(f->vq.broken);
-	if (!strstr(f->vq.why_broken, why))
-		fail_msg("refused with \"%s\" instead of \"%s\"", f->vq.why_broken, why);
-	assert_int_equal(pop(f), -EINVAL);
-	restart(f, VIRTIO_F_INDIRECT_DESC, SIZE);
+	assert_next_refused(f, why);
 }
 
 static struct ring_desc *table(struct fixture *f)
@@ -222,14 +161,6 @@ static void test_mark_written(void **state)
 }
 
 // -- several chains at once --
-
-static void offer_small(struct fixture *f, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		guest_desc(&f->q, i, BUFFER_GPA + 0x100 * i, 16 + i, RING_DESC_WRITE, 0);
-		guest_offer(&f->q, i);
-	}
-}
 
 static void test_pop_more(void **state)
 {
@@ -392,21 +323,6 @@ static void test_notify_event(void **state)
 }
 
 // -- what it may not --
-
-static int try_start(struct fixture *f, unsigned size, uint64_t desc, uint64_t avail, uint64_t used)
-{
-	struct virtqueue vq = {
-		.size_max = 256,
-		.size = size,
-		.desc_gpa = desc,
-		.avail_gpa = avail,
-		.used_gpa = used,
-	};
-	int ret = virtqueue_start(&vq, &f->guest.memory, 0);
-
-	virtqueue_stop(&vq);
-	return ret;
-}
 
 static void test_ring_sizes(void **state)
 {

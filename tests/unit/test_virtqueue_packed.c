@@ -1,82 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Packed rings: what a driver may do, and every rule that a hostile one may break.
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include "support-virtio.h"
-
-#include <cmocka.h>
+#include "virtqueue-fixture.h"
 
 #define SIZE 12 // not a power of two (2.8.10.1)
-#define RAM_END (GUEST_RAM_GPA + GUEST_RAM_BYTES)
-#define TABLE_GPA GUEST_DATA_GPA
-#define BUFFER_GPA (GUEST_DATA_GPA + 0x10000)
-
-struct fixture {
-	struct guest guest;
-	struct guest_queue q;
-	struct virtqueue vq;
-	struct virtqueue_chain chain;
-};
-
-static void start(struct fixture *f, uint64_t features, unsigned size)
-{
-	guest_place_packed(&f->guest, &f->q, 0, size);
-	f->vq = (struct virtqueue){
-		.size_max = 256,
-		.size = size,
-		.desc_gpa = f->q.desc_gpa,
-		.avail_gpa = f->q.avail_gpa,
-		.used_gpa = f->q.used_gpa,
-	};
-	assert_int_equal(virtqueue_start(&f->vq, &f->guest.memory, features | VIRTIO_F_RING_PACKED),
-			 0);
-}
-
-static void restart(struct fixture *f, uint64_t features, unsigned size)
-{
-	virtqueue_stop(&f->vq);
-	start(f, features, size);
-}
 
 static int setup(void **state)
 {
-	static struct fixture f;
-
-	guest_init(&f.guest);
-	start(&f, VIRTIO_F_INDIRECT_DESC, SIZE);
-	*state = &f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	virtqueue_stop(&f->vq);
-	guest_exit(&f->guest);
-	return 0;
-}
-
-static int pop(struct fixture *f)
-{
-	return virtqueue_pop(&f->vq, &f->chain);
-}
-
-// What lies in the ring next is refused, for a reason that names @why; and so is
-// everything after it.
-static void assert_refused(struct fixture *f, const char *why)
-{
-	assert_int_equal(pop(f), -EINVAL);
-	assert_true(f->vq.broken);
-	if (!strstr(f->vq.why_broken, why))
-		fail_msg("refused with \"%s\" instead of \"%s\"", f->vq.why_broken, why);
-	assert_int_equal(pop(f), -EINVAL);
-	restart(f, VIRTIO_F_INDIRECT_DESC, SIZE);
+	return setup_ring(state, VIRTIO_F_RING_PACKED, SIZE);
 }
 
 static void offer(struct fixture *f, uint64_t gpa, uint32_t len, uint16_t flags)
@@ -251,14 +182,6 @@ static void test_indirect_table(void **state)
 
 // -- several chains at once --
 
-static void offer_small(struct fixture *f, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		guest_desc(&f->q, i, BUFFER_GPA + 0x100 * i, 16 + i, RING_DESC_WRITE, 0);
-		guest_offer(&f->q, i);
-	}
-}
-
 static void test_unpop(void **state)
 {
 	struct fixture *f = *state;
@@ -422,22 +345,6 @@ static void test_notify_event(void **state)
 
 // -- what it may not --
 
-static int try_start(struct fixture *f, unsigned size, uint64_t desc, uint64_t driver,
-		     uint64_t device)
-{
-	struct virtqueue vq = {
-		.size_max = 256,
-		.size = size,
-		.desc_gpa = desc,
-		.avail_gpa = driver,
-		.used_gpa = device,
-	};
-	int ret = virtqueue_start(&vq, &f->guest.memory, VIRTIO_F_RING_PACKED);
-
-	virtqueue_stop(&vq);
-	return ret;
-}
-
 static void test_ring_sizes(void **state)
 {
 	struct fixture *f = *state;
@@ -479,10 +386,10 @@ static void test_endless_chain(void **state)
 
 	for (unsigned i = 0; i < SIZE; i++)
 		offer(f, BUFFER_GPA, 8, RING_DESC_NEXT);
-	assert_refused(f, "longer than the queue");
+	assert_next_refused(f, "longer than the queue");
 	for (unsigned i = 0; i < SIZE; i++)
 		offer(f, BUFFER_GPA, 0, RING_DESC_NEXT);
-	assert_refused(f, "longer than the queue");
+	assert_next_refused(f, "longer than the queue");
 }
 
 static void test_long_indirect_table(void **state)
@@ -492,9 +399,9 @@ static void test_long_indirect_table(void **state)
 	for (unsigned i = 0; i < 300; i++)
 		table(f)[i] = (struct packed_desc){ BUFFER_GPA, i & 1, 0, 0 };
 	offer(f, TABLE_GPA, 300 * 16, RING_DESC_INDIRECT);
-	assert_refused(f, "longer than the queue");
+	assert_next_refused(f, "longer than the queue");
 	offer(f, TABLE_GPA, (SIZE + 1) * 16, RING_DESC_INDIRECT);
-	assert_refused(f, "longer than the queue");
+	assert_next_refused(f, "longer than the queue");
 	offer(f, TABLE_GPA, SIZE * 16, RING_DESC_INDIRECT);
 	assert_int_equal(pop(f), 1);
 }
@@ -506,23 +413,23 @@ static void test_indirect_rules(void **state)
 
 	table(f)[0] = (struct packed_desc){ BUFFER_GPA, 8, 0, 0 };
 	offer(f, TABLE_GPA, 16, RING_DESC_INDIRECT | RING_DESC_NEXT);
-	assert_refused(f, "with a next one");
+	assert_next_refused(f, "with a next one");
 	offer(f, BUFFER_GPA, 8, RING_DESC_NEXT);
 	offer(f, TABLE_GPA, 16, RING_DESC_INDIRECT);
-	assert_refused(f, "in a chain");
+	assert_next_refused(f, "in a chain");
 	for (unsigned i = 0; i < ARRAY_SIZE(bad_lengths); i++) {
 		offer(f, TABLE_GPA, bad_lengths[i], RING_DESC_INDIRECT);
-		assert_refused(f, "not that of whole descriptors");
+		assert_next_refused(f, "not that of whole descriptors");
 	}
 	offer(f, TABLE_GPA, 0xfffffff0, RING_DESC_INDIRECT);
-	assert_refused(f, "indirect table outside RAM");
+	assert_next_refused(f, "indirect table outside RAM");
 	offer(f, RAM_END - 16, 32, RING_DESC_INDIRECT);
-	assert_refused(f, "indirect table outside RAM");
+	assert_next_refused(f, "indirect table outside RAM");
 	offer(f, 0xfffffffffffffff0, 32, RING_DESC_INDIRECT);
-	assert_refused(f, "indirect table outside RAM");
+	assert_next_refused(f, "indirect table outside RAM");
 	restart(f, 0, SIZE);
 	offer(f, TABLE_GPA, 16, RING_DESC_INDIRECT);
-	assert_refused(f, "not negotiated");
+	assert_next_refused(f, "not negotiated");
 }
 
 static void test_buffer_addresses(void **state)
@@ -542,13 +449,13 @@ static void test_buffer_addresses(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		offer(f, bad[i].gpa, bad[i].len, RING_DESC_WRITE);
-		assert_refused(f, "buffer outside RAM");
+		assert_next_refused(f, "buffer outside RAM");
 		offer(f, BUFFER_GPA, 1, RING_DESC_NEXT);
 		offer(f, bad[i].gpa, bad[i].len, 0);
-		assert_refused(f, "buffer outside RAM");
+		assert_next_refused(f, "buffer outside RAM");
 		table(f)[0] = (struct packed_desc){ bad[i].gpa, bad[i].len, 0, 0 };
 		offer(f, TABLE_GPA, 16, RING_DESC_INDIRECT);
-		assert_refused(f, "buffer outside RAM");
+		assert_next_refused(f, "buffer outside RAM");
 	}
 }
 
@@ -558,11 +465,11 @@ static void test_direction(void **state)
 
 	offer(f, BUFFER_GPA, 8, RING_DESC_WRITE | RING_DESC_NEXT);
 	offer(f, BUFFER_GPA, 8, 0);
-	assert_refused(f, "behind a writable one");
+	assert_next_refused(f, "behind a writable one");
 	table(f)[0] = (struct packed_desc){ BUFFER_GPA, 8, 0, RING_DESC_WRITE };
 	table(f)[1] = (struct packed_desc){ BUFFER_GPA, 8, 0, 0 };
 	offer(f, TABLE_GPA, 32, RING_DESC_INDIRECT);
-	assert_refused(f, "behind a writable one");
+	assert_next_refused(f, "behind a writable one");
 }
 
 // The driver offers descriptors that it has not got back.
@@ -575,7 +482,7 @@ static void test_more_in_flight_than_descriptors(void **state)
 		assert_int_equal(pop(f), 1);
 	}
 	offer(f, BUFFER_GPA, 8, 0);
-	assert_refused(f, "more chains in flight");
+	assert_next_refused(f, "more chains in flight");
 }
 
 // The same id twice is the driver's trouble: the device knows its own chains.
