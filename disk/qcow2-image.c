@@ -177,8 +177,10 @@ static int load_tables(struct qcow2_image *image)
 	if (!ret && !image->examine)
 		ret = find_metadata(image);
 	if (!ret &&
-	    (qcow2_cache_init(&image->l2_cache, cache_count(image, L2_CACHE_BYTES, 4096)) ||
-	     qcow2_cache_init(&image->block_cache, cache_count(image, BLOCK_CACHE_BYTES, 512))))
+	    (qcow2_cache_init(&image->l2_cache, cache_count(image, L2_CACHE_BYTES, 4096),
+			      "L2 table") ||
+	     qcow2_cache_init(&image->block_cache, cache_count(image, BLOCK_CACHE_BYTES, 512),
+			      "refcount block")))
 		ret = fail(ENOMEM, "disk %s", image->path);
 	return ret;
 }

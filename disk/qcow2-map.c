@@ -22,16 +22,8 @@ static int get_l2(struct qcow2_image *image, uint64_t cluster, uint8_t **l2)
 {
 	uint64_t i = cluster >> image->l2_bits;
 	uint64_t offset = i < image->l1_entries ? image->l1[i] & QCOW2_OFFSET_MASK : 0;
-	int ret;
 
-	*l2 = NULL;
-	if (!offset)
-		return 0;
-	if (!qcow2_offset_ok(image, offset, image->cluster_bytes))
-		return qcow2_corrupt(image, "L2 table %llu at %llu is not within the file",
-				     (unsigned long long)i, (unsigned long long)offset);
-	ret = qcow2_cache_get(image, &image->l2_cache, i, offset, l2);
-	return ret ? qcow2_failed(image, -ret, "read an L2 table") : 0;
+	return qcow2_cache_look_up(image, &image->l2_cache, i, offset, l2);
 }
 
 // -- looking up --

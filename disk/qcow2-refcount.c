@@ -72,16 +72,8 @@ static int get_block(struct qcow2_image *image, uint64_t cluster, uint8_t **bloc
 	uint64_t offset = i < image->refcount_entries ?
 				  image->refcount_table[i] & QCOW2_REFCOUNT_OFFSET_MASK :
 				  0;
-	int ret;
 
-	*block = NULL;
-	if (!offset)
-		return 0;
-	if (!qcow2_offset_ok(image, offset, image->cluster_bytes))
-		return qcow2_corrupt(image, "refcount block %llu at %llu is not within the file",
-				     (unsigned long long)i, (unsigned long long)offset);
-	ret = qcow2_cache_get(image, &image->block_cache, i, offset, block);
-	return ret ? qcow2_failed(image, -ret, "read its refcounts") : 0;
+	return qcow2_cache_look_up(image, &image->block_cache, i, offset, block);
 }
 
 static uint64_t index_in_block(const struct qcow2_image *image, uint64_t cluster)

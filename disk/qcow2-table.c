@@ -14,8 +14,9 @@
 
 // -- cache --
 
-int qcow2_cache_init(struct qcow2_cache *cache, unsigned count)
+int qcow2_cache_init(struct qcow2_cache *cache, unsigned count, const char *what)
 {
+	cache->what = what;
 	cache->tables = calloc(count, sizeof(*cache->tables));
 	cache->count = cache->tables ? count : 0;
 	return cache->tables ? 0 : -ENOMEM;
@@ -63,6 +64,22 @@ int qcow2_cache_get(struct qcow2_image *image, struct qcow2_cache *cache, uint64
 	}
 	*data = table->data;
 	return 0;
+}
+
+int qcow2_cache_look_up(struct qcow2_image *image, struct qcow2_cache *cache, uint64_t key,
+			uint64_t offset, uint8_t **data)
+{
+	unsigned long long number = key;
+	int ret;
+
+	*data = NULL;
+	if (!offset)
+		return 0;
+	if (!qcow2_offset_ok(image, offset, image->cluster_bytes))
+		return qcow2_corrupt(image, "%s %llu at %llu is not within the file", cache->what,
+				     number, (unsigned long long)offset);
+	ret = qcow2_cache_get(image, cache, key, offset, data);
+	return ret ? qcow2_failed(image, -ret, "read %s %llu", cache->what, number) : 0;
 }
 
 int qcow2_cache_new(struct qcow2_image *image, struct qcow2_cache *cache, uint64_t key,
@@ -191,9 +208,15 @@ int qcow2_corrupt(struct qcow2_image *image, const char *fmt, ...)
 	return -EIO;
 }
 
-int qcow2_failed(struct qcow2_image *image, int errnum, const char *what)
+int qcow2_failed(struct qcow2_image *image, int errnum, const char *fmt, ...)
 {
+	char text[80];
+	va_list args;
+
 	if (!log_ratelimit_ok(&image->limit))
 		return -errnum;
-	return fail(errnum, "disk %s: %s", image->path, what);
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return fail(errnum, "disk %s: %s", image->path, text);
 }

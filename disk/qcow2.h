@@ -49,6 +49,7 @@ struct qcow2_cache {
 		uint8_t *data;
 	} * tables;
 	unsigned count;
+	const char *what; // a table of it is, in messages
 };
 
 // A set of cluster numbers, by open addressing; a slot holds number + 1.
@@ -149,12 +150,16 @@ int qcow2_sync(struct qcow2_image *image) MUST_CHECK;
 
 // -- qcow2-table.c --
 
-int qcow2_cache_init(struct qcow2_cache *cache, unsigned count) MUST_CHECK;
+int qcow2_cache_init(struct qcow2_cache *cache, unsigned count, const char *what) MUST_CHECK;
 void qcow2_cache_exit(struct qcow2_cache *cache);
 // The table at @offset, read if need be; its place is @key's. Good until the next call.
 int qcow2_cache_get(struct qcow2_image *image, struct qcow2_cache *cache, uint64_t key,
 		    uint64_t offset, uint8_t **data) MUST_CHECK;
-// As before, zeroed and not read.
+// As before, for a guest's request: NULL where @offset is 0; a message, when one cannot be
+// there or cannot be read.
+int qcow2_cache_look_up(struct qcow2_image *image, struct qcow2_cache *cache, uint64_t key,
+			uint64_t offset, uint8_t **data) MUST_CHECK;
+// As qcow2_cache_get(), zeroed and not read.
 int qcow2_cache_new(struct qcow2_image *image, struct qcow2_cache *cache, uint64_t key,
 		    uint64_t offset, uint8_t **data) MUST_CHECK;
 void qcow2_cache_drop(struct qcow2_cache *cache, uint64_t key);
@@ -170,7 +175,7 @@ void qcow2_set_exit(struct qcow2_set *set);
 // Says what is wrong, and lets no more be written. Returns -EIO.
 int qcow2_corrupt(struct qcow2_image *image, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // What failed, of a guest's doing perhaps: not told too often. Returns -@errnum.
-int qcow2_failed(struct qcow2_image *image, int errnum, const char *what);
+int qcow2_failed(struct qcow2_image *image, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static inline uint64_t qcow2_clusters(const struct qcow2_image *image, uint64_t bytes)
 {
 	return (bytes >> image->cluster_bits) + !!(bytes & (image->cluster_bytes - 1));
