@@ -153,6 +153,32 @@ use_ext4() {
 	use_modules virtio_mmio virtio_blk crc32c_generic ext4 -- "${add[@]}"
 }
 
+# copy_ok WHAT DISK SOURCE: a guest copies SOURCE into a new file system on DISK, as /copy,
+# and reads back what was written.
+copy_ok() {
+	guest 'set -e
+		mkfs.ext4 -q -F /dev/vda
+		mount -t ext4 /dev/vda /mnt
+		dd if=/dev/vdb of=/mnt/copy bs=1M
+		sync
+		echo 3 >/proc/sys/vm/drop_caches
+		echo "checksum: $(md5sum </mnt/copy)"
+		umount /mnt
+		e2fsck -fn /dev/vda && echo "guest fsck: clean"
+	' --disk "$2" --disk "$3,ro" --mem 512M
+	ok "$1: powers off" ended_with 0
+	ok "$1: has the checksum of the original" prints "^checksum: $(md5sum <"$3")\$"
+	ok "$1: fsck in the guest finds nothing" prints '^guest fsck: clean$'
+}
+
+# trim_ok DISK: a guest removes that copy and discards its space.
+trim_ok() {
+	guest 'mount -t ext4 /dev/vda /mnt; rm /mnt/copy; sync; fstrim -v /mnt; umount /mnt' \
+		--disk "$1"
+	ok "fstrim: powers off" ended_with 0
+	ok "fstrim: the guest could discard" prints 'trimmed'
+}
+
 # What a file takes on the host's disk, in MiB.
 allocated_mib() {
 	du -m "$1" | cut -f 1
