@@ -8,6 +8,7 @@
 #ifndef KVIK_NET_H
 #define KVIK_NET_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,10 +21,25 @@ struct loop;
 struct net;
 struct net_config;
 
-#define NET_VNET_HEADER_BYTES 12
 #define NET_QUEUE_PAIRS_MAX 8
 #define NET_MTU_MIN 68 // RFC 791
 #define NET_MTU_MAX 65535
+
+// In front of each frame, where net_info says so (virtio 1.2 5.1.6); little-endian.
+struct net_header {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint16_t num_buffers;
+};
+#define NET_VNET_HEADER_BYTES 12
+static_assert(sizeof(struct net_header) == NET_VNET_HEADER_BYTES, "the layout of virtio 1.2 5.1.6");
+
+#define NET_HEADER_NEEDS_CSUM 1 // flags
+#define NET_HEADER_DATA_VALID 2
 
 // What the other side may leave to its receiver; bits for net_set_offloads().
 #define NET_OFFLOAD_CSUM 0x01 // partial checksums

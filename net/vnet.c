@@ -3,28 +3,12 @@
 
 #include "vnet.h"
 
-#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
 
 #include "iov.h"
 #include "net.h"
-
-// 5.1.6
-#define F_NEEDS_CSUM 1
-#define F_DATA_VALID 2
-
-struct vnet_header {
-	uint8_t flags;
-	uint8_t gso_type;
-	uint16_t hdr_len;
-	uint16_t gso_size;
-	uint16_t csum_start;
-	uint16_t csum_offset;
-	uint16_t num_buffers;
-};
-static_assert(sizeof(struct vnet_header) == NET_VNET_HEADER_BYTES, "the layout of 5.1.6");
 
 // -- checksums (RFC 1071): in the host's byte order, which does not matter to them --
 
@@ -68,14 +52,14 @@ static uint16_t sum_from(const struct iovec *iov, unsigned count, size_t offset)
 
 int vnet_complete(struct vnet_start *start, const struct iovec *iov, unsigned count)
 {
-	struct vnet_header header;
+	struct net_header header;
 	size_t first, field;
 	uint16_t sum;
 
 	start->len = 0;
 	if (iov_to_buf(iov, count, 0, &header, sizeof(header)) < sizeof(header))
 		return -EINVAL;
-	if (!(header.flags & F_NEEDS_CSUM))
+	if (!(header.flags & NET_HEADER_NEEDS_CSUM))
 		return 0;
 	first = le16toh(header.csum_start);
 	field = first + le16toh(header.csum_offset);
@@ -93,7 +77,7 @@ int vnet_complete(struct vnet_start *start, const struct iovec *iov, unsigned co
 
 void vnet_put_header(const struct iovec *iov, unsigned count, bool valid)
 {
-	const struct vnet_header header = { .flags = valid ? F_DATA_VALID : 0 };
+	const struct net_header header = { .flags = valid ? NET_HEADER_DATA_VALID : 0 };
 
 	iov_from_buf(iov, count, 0, &header, sizeof(header));
 }

@@ -4,9 +4,6 @@
 
 #include "net-priv.h"
 
-#define HEADER_NEEDS_CSUM 1
-#define HEADER_DATA_VALID 2
-
 enum { GSO_NONE = 0, GSO_TCPV4 = 1, GSO_TCPV6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
 
 // One row an offload: its bit for a backend, and its features for driver and device.
@@ -84,7 +81,7 @@ bool net_header_check_sent(struct net_header *header, uint64_t features, size_t 
 					    NET_F_HOST_ECN };
 
 	// Other flags mean nothing in this direction, nor does num_buffers.
-	header->flags &= HEADER_NEEDS_CSUM;
+	header->flags &= NET_HEADER_NEEDS_CSUM;
 	header->num_buffers = 0;
 	if (!header->flags)
 		header->csum_start = header->csum_offset = 0;
@@ -106,11 +103,11 @@ bool net_header_check_received(struct net_header *header, uint64_t offloads)
 					    NET_F_GUEST_USO4 | NET_F_GUEST_USO6, NET_F_GUEST_ECN };
 
 	if (!(offloads & NET_F_GUEST_CSUM)) {
-		if (header->flags & HEADER_NEEDS_CSUM)
+		if (header->flags & NET_HEADER_NEEDS_CSUM)
 			return false;
 		header->flags = 0;
 	}
-	header->flags &= HEADER_NEEDS_CSUM | HEADER_DATA_VALID;
+	header->flags &= NET_HEADER_NEEDS_CSUM | NET_HEADER_DATA_VALID;
 	return header->gso_type == GSO_NONE ||
 	       !(needed_for_gso(header->gso_type, by_type) & ~offloads);
 }

@@ -6,7 +6,6 @@
 #ifndef KVIK_VIRTIO_NET_PRIV_H
 #define KVIK_VIRTIO_NET_PRIV_H
 
-#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,18 +52,6 @@
 #define ETHERNET_HEADER_BYTES 14
 #define IP_PACKET_MAX 65535
 #define FRAME_MAX (ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + IP_PACKET_MAX)
-
-// 5.1.6; all 12 bytes with VIRTIO_F_VERSION_1.
-struct net_header {
-	uint8_t flags;
-	uint8_t gso_type;
-	uint16_t hdr_len;
-	uint16_t gso_size;
-	uint16_t csum_start;
-	uint16_t csum_offset;
-	uint16_t num_buffers;
-};
-static_assert(sizeof(struct net_header) == NET_VNET_HEADER_BYTES, "the layout of virtio 1.2 5.1.6");
 
 // Which frames the driver wants (5.1.6.5.1 to 5.1.6.5.3).
 #define NET_FILTER_MACS 64 // of each kind: more stand for all
