@@ -146,22 +146,17 @@ static int init_irqchip(struct machine *machine)
 	return rc ? rc : arm_irqchip_create(machine);
 }
 
-static struct irq_line line(const struct machine *machine, unsigned number)
-{
-	return (struct irq_line){ machine->irqchip, number };
-}
-
 static int add_serial(struct machine *machine, struct device **dev)
 {
 	// With another console the port stays, with nothing plugged in.
 	struct term *term = machine->config->console == CONSOLE_SERIAL ? machine->term : NULL;
 
-	return serial_create(dev, ARM_SERIAL_BASE, line(machine, ARM_IRQ_SERIAL), term);
+	return serial_create(dev, ARM_SERIAL_BASE, machine_line(machine, ARM_IRQ_SERIAL), term);
 }
 
 static int add_rtc(struct machine *machine, struct device **dev)
 {
-	return pl031_create(dev, ARM_RTC_BASE, line(machine, ARM_IRQ_RTC), machine->loop,
+	return pl031_create(dev, ARM_RTC_BASE, machine_line(machine, ARM_IRQ_RTC), machine->loop,
 			    ARM_CLOCK_PHANDLE);
 }
 
@@ -172,16 +167,7 @@ static int add_platform_devices(struct machine *machine)
 		add_rtc,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(creators); i++) {
-		struct device *dev;
-		int rc = creators[i](machine, &dev);
-
-		if (!rc)
-			rc = device_list_add(machine->devices, machine->mmio, dev);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	return machine_add_devices(machine, machine->mmio, creators, ARRAY_SIZE(creators));
 }
 
 static int virtio_slot(struct machine *machine, unsigned index, struct machine_slot *slot)
@@ -193,7 +179,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	*slot = (struct machine_slot){
 		.base = ARM_VIRTIO_BASE + index * ARM_VIRTIO_STRIDE,
 		.size_bytes = ARM_VIRTIO_STRIDE,
-		.irq = line(machine, ARM_IRQ_VIRTIO + index),
+		.irq = machine_line(machine, ARM_IRQ_VIRTIO + index),
 	};
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;
@@ -252,7 +238,7 @@ static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
 
 static void power_button(struct machine *machine)
 {
-	struct irq_line button = line(machine, ARM_IRQ_POWER_BUTTON);
+	struct irq_line button = machine_line(machine, ARM_IRQ_POWER_BUTTON);
 
 	irq_pulse(&button);
 }

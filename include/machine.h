@@ -76,6 +76,30 @@ struct machine_ops {
 	void (*free)(struct machine *machine); // after the devices
 };
 
+// -- for the machines themselves --
+
+static inline struct irq_line machine_line(const struct machine *machine, unsigned number)
+{
+	return (struct irq_line){ machine->irqchip, number };
+}
+
+// Makes devices, in that order, and puts them on @bus. 0 or -errno after a message.
+static inline int machine_add_devices(struct machine *machine, struct bus *bus,
+				      int (*const makers[])(struct machine *, struct device **),
+				      unsigned count)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < count; i++) {
+		struct device *dev;
+
+		rc = makers[i](machine, &dev);
+		if (!rc)
+			rc = device_list_add(machine->devices, bus, dev);
+	}
+	return rc;
+}
+
 // riscv_machine is in every build; the others where KVM can run their guests.
 extern const struct machine_ops arm_machine;
 extern const struct machine_ops riscv_machine;

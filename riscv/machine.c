@@ -153,17 +153,12 @@ static int init_irqchip(struct machine *machine)
 	return no_aia(machine->accel->ops->name);
 }
 
-static struct irq_line line(const struct machine *machine, unsigned number)
-{
-	return (struct irq_line){ machine->irqchip, number };
-}
-
 static int add_serial(struct machine *machine, struct device **dev)
 {
 	// With another console the port stays, with nothing plugged in.
 	struct term *term = machine->config->console == CONSOLE_SERIAL ? machine->term : NULL;
 
-	return serial_create(dev, RISCV_SERIAL_BASE, line(machine, RISCV_IRQ_SERIAL), term);
+	return serial_create(dev, RISCV_SERIAL_BASE, machine_line(machine, RISCV_IRQ_SERIAL), term);
 }
 
 static int add_syscon(struct machine *machine, struct device **dev)
@@ -173,7 +168,7 @@ static int add_syscon(struct machine *machine, struct device **dev)
 
 static int add_rtc(struct machine *machine, struct device **dev)
 {
-	return goldfish_rtc_create(dev, RISCV_RTC_BASE, line(machine, RISCV_IRQ_RTC),
+	return goldfish_rtc_create(dev, RISCV_RTC_BASE, machine_line(machine, RISCV_IRQ_RTC),
 				   machine->loop);
 }
 
@@ -185,16 +180,7 @@ static int add_platform_devices(struct machine *machine)
 		add_rtc,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(creators); i++) {
-		struct device *dev;
-		int rc = creators[i](machine, &dev);
-
-		if (!rc)
-			rc = device_list_add(machine->devices, machine->mmio, dev);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	return machine_add_devices(machine, machine->mmio, creators, ARRAY_SIZE(creators));
 }
 
 static int virtio_slot(struct machine *machine, unsigned index, struct machine_slot *slot)
@@ -206,7 +192,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	*slot = (struct machine_slot){
 		.base = RISCV_VIRTIO_BASE + index * RISCV_VIRTIO_STRIDE,
 		.size_bytes = RISCV_VIRTIO_STRIDE,
-		.irq = line(machine, RISCV_IRQ_VIRTIO + index),
+		.irq = machine_line(machine, RISCV_IRQ_VIRTIO + index),
 	};
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;

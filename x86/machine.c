@@ -200,11 +200,6 @@ static int init_irqchip(struct machine *machine)
 	return is_split(machine->config) ? add_ioapic(machine) : reset_chips(machine);
 }
 
-static struct irq_line line(const struct machine *machine, unsigned number)
-{
-	return (struct irq_line){ machine->irqchip, number };
-}
-
 // -- devices --
 
 static const struct {
@@ -232,12 +227,14 @@ static int add_serial(struct machine *machine, struct device **dev)
 	// With another console the port stays, with nothing plugged in.
 	struct term *term = machine->config->console == CONSOLE_SERIAL ? machine->term : NULL;
 
-	return serial_port_create(dev, x86_serial_port(0), line(machine, x86_serial_gsi(0)), term);
+	return serial_port_create(dev, x86_serial_port(0), machine_line(machine, x86_serial_gsi(0)),
+				  term);
 }
 
 static int add_rtc(struct machine *machine, struct device **dev)
 {
-	return cmos_rtc_create(dev, X86_RTC_PORT, line(machine, X86_GSI_RTC), machine->loop);
+	return cmos_rtc_create(dev, X86_RTC_PORT, machine_line(machine, X86_GSI_RTC),
+			       machine->loop);
 }
 
 static int add_i8042(struct machine *machine, struct device **dev)
@@ -264,16 +261,7 @@ static int add_platform_devices(struct machine *machine)
 	// Where nothing lives, a PC's bus lines float high.
 	machine->pio->floating = 0xff;
 	machine->mmio->floating = 0xff;
-	for (size_t i = 0; i < ARRAY_SIZE(creators); i++) {
-		struct device *dev;
-		int rc = creators[i](machine, &dev);
-
-		if (!rc)
-			rc = device_list_add(machine->devices, machine->pio, dev);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	return machine_add_devices(machine, machine->pio, creators, ARRAY_SIZE(creators));
 }
 
 struct x86_virtio_place x86_virtio_place(unsigned index)
@@ -295,7 +283,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	*slot = (struct machine_slot){
 		.base = place.base,
 		.size_bytes = place.size_bytes,
-		.irq = line(machine, X86_LINE_VIRTIO + index),
+		.irq = machine_line(machine, X86_LINE_VIRTIO + index),
 	};
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;
@@ -356,7 +344,7 @@ static enum vcpu_exit guest_call(struct machine *machine, struct vcpu *vcpu,
 
 static void power_button(struct machine *machine)
 {
-	struct irq_line button = line(machine, X86_GSI_POWER_BUTTON);
+	struct irq_line button = machine_line(machine, X86_GSI_POWER_BUTTON);
 
 	irq_pulse(&button);
 }
