@@ -3,9 +3,7 @@
 // 0x32 where ACPI's FADT says that it is. Its seconds are those of the host's clock.
 //
 // Nothing ticks while no interrupt is enabled: the registers are computed when they
-// are read, and flags from what has passed since they were last looked at. Registers
-// run on vCPU threads; the timer belongs to the main loop. A register that changes what
-// comes next posts to the loop, which looks at the registers again.
+// are read, and flags from what has passed since they were last looked at.
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,7 +12,7 @@
 #include "device.h"
 #include "hw.h"
 #include "log.h"
-#include "loop.h"
+#include "rtc-alarm.h"
 
 #define PORT_INDEX 0
 #define PORT_DATA 1
@@ -66,10 +64,8 @@ enum {
 #define UPDATE_WARNING_NS 244000
 
 struct cmos {
-	struct device dev; // its lock guards the rest, apart from the timer
-	struct loop *loop;
-	struct loop_timer timer; // loop thread only
-	struct loop_post rearm;
+	struct device dev; // its lock guards the rest
+	struct rtc_alarm timer;
 	int64_t offset_s; // guest's clock minus the host's
 	uint8_t index;
 	uint8_t ram[RAM_BYTES]; // time registers only while B_SET
@@ -83,9 +79,8 @@ static struct cmos *from_device(struct device *dev)
 
 static struct timespec guest_time(const struct cmos *cmos)
 {
-	struct timespec now;
+	struct timespec now = rtc_host_time();
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	now.tv_sec += cmos->offset_s;
 	return now;
 }
@@ -216,11 +211,6 @@ static uint64_t period_ns(const struct cmos *cmos)
 	return NSEC_PER_SEC * (1U << (rate - 1)) / 32768;
 }
 
-static uint64_t to_ns(struct timespec time)
-{
-	return (uint64_t)time.tv_sec * NSEC_PER_SEC + (uint64_t)time.tv_nsec;
-}
-
 static bool is_pending(const struct cmos *cmos)
 {
 	return cmos->ram[REG_C] & cmos->ram[REG_B] & B_INTERRUPTS;
@@ -239,7 +229,7 @@ static void update_flags(struct cmos *cmos)
 	uint8_t *flags = &cmos->ram[REG_C];
 
 	cmos->seen = now;
-	if (period && to_ns(now) / period != to_ns(seen) / period)
+	if (period && rtc_time_ns(now) / period != rtc_time_ns(seen) / period)
 		*flags |= B_PERIODIC;
 	if (!(cmos->ram[REG_B] & B_SET) && now.tv_sec > seen.tv_sec) {
 		*flags |= B_UPDATE;
@@ -248,47 +238,29 @@ static void update_flags(struct cmos *cmos)
 	}
 }
 
-// -- loop thread --
-
-// Until the next moment that may interrupt; 0: there is none. One that waits to be
-// acknowledged needs no further ones.
+// Until the next moment that may interrupt. One that waits to be acknowledged needs no
+// further ones.
 static uint64_t next_event_ns(const struct cmos *cmos)
 {
-	uint64_t now = to_ns(cmos->seen), period = period_ns(cmos);
+	uint64_t now = rtc_time_ns(cmos->seen), period = period_ns(cmos);
 	uint8_t enabled = cmos->ram[REG_B];
 
 	if (is_pending(cmos))
-		return 0;
+		return RTC_ALARM_NEVER;
 	if (enabled & B_PERIODIC && period)
 		return period - now % period;
 	if (enabled & (B_ALARM | B_UPDATE) && !(enabled & B_SET))
 		return NSEC_PER_SEC - now % NSEC_PER_SEC;
-	return 0;
+	return RTC_ALARM_NEVER;
 }
 
-static void check(struct cmos *cmos)
+static uint64_t check(struct device *dev)
 {
-	uint64_t delay_ns;
+	struct cmos *cmos = from_device(dev);
 
-	pthread_mutex_lock(&cmos->dev.lock);
 	update_flags(cmos);
 	update_irq(cmos);
-	delay_ns = next_event_ns(cmos);
-	pthread_mutex_unlock(&cmos->dev.lock);
-	if (delay_ns)
-		loop_arm_timer(cmos->loop, &cmos->timer, clock_monotonic_ns() + delay_ns);
-	else
-		loop_disarm_timer(cmos->loop, &cmos->timer);
-}
-
-static void timer_expired(struct loop_timer *timer)
-{
-	check(container_of(timer, struct cmos, timer));
-}
-
-static void rearm(struct loop_post *post)
-{
-	check(container_of(post, struct cmos, rearm));
+	return next_event_ns(cmos);
 }
 
 // -- registers --
@@ -309,7 +281,7 @@ static uint8_t read_c(struct cmos *cmos)
 	cmos->ram[REG_C] = 0;
 	update_irq(cmos);
 	if (cmos->ram[REG_B] & B_INTERRUPTS)
-		loop_post(cmos->loop, &cmos->rearm);
+		rtc_alarm_moved(&cmos->timer);
 	return flags;
 }
 
@@ -331,10 +303,7 @@ static uint8_t read_data(struct cmos *cmos)
 // Has the clock show what the time registers say.
 static void set_clock(struct cmos *cmos)
 {
-	struct timespec host;
-
-	clock_gettime(CLOCK_REALTIME, &host);
-	cmos->offset_s = load_time(cmos) - host.tv_sec;
+	cmos->offset_s = load_time(cmos) - rtc_host_time().tv_sec;
 	cmos->seen = guest_time(cmos);
 }
 
@@ -376,7 +345,7 @@ static void write_data(struct cmos *cmos, uint8_t value)
 		cmos->ram[cmos->index] = value;
 	update_irq(cmos);
 	if (cmos->index <= REG_B)
-		loop_post(cmos->loop, &cmos->rearm);
+		rtc_alarm_moved(&cmos->timer);
 }
 
 static uint64_t cmos_read(struct io_region *region, uint64_t offset, unsigned size)
@@ -416,7 +385,7 @@ static void cmos_reset(struct device *dev)
 	cmos->ram[REG_C] = 0;
 	cmos->seen = guest_time(cmos);
 	update_irq(cmos);
-	loop_disarm_timer(cmos->loop, &cmos->timer);
+	rtc_alarm_reset(&cmos->timer);
 }
 
 static void cmos_describe_acpi(struct device *dev, struct aml_writer *aml)
@@ -428,8 +397,7 @@ static void cmos_free(struct device *dev)
 {
 	struct cmos *cmos = from_device(dev);
 
-	loop_cancel_post(cmos->loop, &cmos->rearm);
-	loop_disarm_timer(cmos->loop, &cmos->timer);
+	rtc_alarm_exit(&cmos->timer);
 	device_exit(dev);
 	free(cmos);
 }
@@ -446,9 +414,7 @@ int cmos_rtc_create(struct device **dev, uint16_t port, struct irq_line irq, str
 
 	if (!cmos)
 		return fail(ENOMEM, "make the clock");
-	cmos->loop = main_loop;
-	cmos->timer.expired = timer_expired;
-	cmos->rearm.call = rearm;
+	rtc_alarm_init(&cmos->timer, &cmos->dev, main_loop, check);
 	// As a PC's firmware leaves it: 1024 Hz selected, 24 hours, BCD.
 	cmos->ram[REG_A] = A_DIVIDER_32768_HZ | 6;
 	cmos->ram[REG_B] = B_24_HOURS;

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Google's goldfish RTC: nanoseconds since 1970 and an alarm (Linux's
 // drivers/rtc/rtc-goldfish.c and the Android emulator's goldfish documentation).
-//
-// Registers run on vCPU threads; the alarm's timer belongs to the main loop. A
-// register that changes the alarm posts to the loop, which looks at the registers
-// again and arms the timer for what they say by then.
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "device.h"
 #include "fdt.h"
 #include "hw.h"
 #include "log.h"
-#include "loop.h"
+#include "rtc-alarm.h"
 
 enum {
 	RTC_TIME_LOW = 0x00, // reading it latches the high half
@@ -27,10 +22,8 @@ enum {
 };
 
 struct rtc {
-	struct device dev; // its lock guards the rest, apart from the timer
-	struct loop *loop;
-	struct loop_timer timer; // loop thread only
-	struct loop_post rearm;
+	struct device dev; // its lock guards the rest
+	struct rtc_alarm timer;
 	uint64_t offset_ns; // guest's clock minus the host's, modulo 2^64
 	uint64_t latched_ns;
 	uint32_t set_high;   // TIME_HIGH as written, until TIME_LOW follows
@@ -46,17 +39,9 @@ static struct rtc *from_device(struct device *dev)
 	return container_of(dev, struct rtc, dev);
 }
 
-static uint64_t host_time_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 static uint64_t guest_time_ns(const struct rtc *rtc)
 {
-	return host_time_ns() + rtc->offset_ns;
+	return rtc_time_ns(rtc_host_time()) + rtc->offset_ns;
 }
 
 static void update_irq(struct rtc *rtc)
@@ -81,36 +66,12 @@ static void ring_if_due(struct rtc *rtc)
 	update_irq(rtc);
 }
 
-// -- loop thread --
-
-// Fires what is due and sets the timer for what is not.
-static void check_alarm(struct rtc *rtc)
+static uint64_t check_alarm(struct device *dev)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t deadline_ns = 0;
+	struct rtc *rtc = from_device(dev);
 
-	pthread_mutex_lock(&rtc->dev.lock);
 	ring_if_due(rtc);
-	if (rtc->alarm_armed) {
-		uint64_t delay_ns = alarm_delay_ns(rtc);
-
-		deadline_ns = delay_ns < INT64_MAX - now_ns ? now_ns + delay_ns : INT64_MAX;
-	}
-	pthread_mutex_unlock(&rtc->dev.lock);
-	if (deadline_ns)
-		loop_arm_timer(rtc->loop, &rtc->timer, deadline_ns);
-	else
-		loop_disarm_timer(rtc->loop, &rtc->timer);
-}
-
-static void timer_expired(struct loop_timer *timer)
-{
-	check_alarm(container_of(timer, struct rtc, timer));
-}
-
-static void rearm(struct loop_post *post)
-{
-	check_alarm(container_of(post, struct rtc, rearm));
+	return rtc->alarm_armed ? alarm_delay_ns(rtc) : RTC_ALARM_NEVER;
 }
 
 // -- registers --
@@ -142,8 +103,8 @@ static void set_time(struct rtc *rtc, uint32_t low)
 {
 	uint64_t time_ns = (uint64_t)rtc->set_high << 32 | low;
 
-	rtc->offset_ns = time_ns - host_time_ns();
-	loop_post(rtc->loop, &rtc->rearm);
+	rtc->offset_ns = time_ns - rtc_time_ns(rtc_host_time());
+	rtc_alarm_moved(&rtc->timer);
 }
 
 // One in the past rings at once.
@@ -152,13 +113,13 @@ static void set_alarm(struct rtc *rtc, uint32_t low)
 	rtc->alarm_ns = (uint64_t)rtc->alarm_high << 32 | low;
 	rtc->alarm_armed = true;
 	ring_if_due(rtc);
-	loop_post(rtc->loop, &rtc->rearm);
+	rtc_alarm_moved(&rtc->timer);
 }
 
 static void clear_alarm(struct rtc *rtc)
 {
 	rtc->alarm_armed = false;
-	loop_post(rtc->loop, &rtc->rearm);
+	rtc_alarm_moved(&rtc->timer);
 }
 
 static void rtc_write(struct io_region *region, uint64_t offset, uint64_t value, unsigned size)
@@ -214,7 +175,7 @@ static void rtc_reset(struct device *dev)
 	rtc->irq_enabled = false;
 	rtc->irq_pending = false;
 	update_irq(rtc);
-	loop_disarm_timer(rtc->loop, &rtc->timer);
+	rtc_alarm_reset(&rtc->timer);
 }
 
 static void rtc_describe(struct device *dev, struct fdt_writer *fdt)
@@ -230,8 +191,7 @@ static void rtc_free(struct device *dev)
 {
 	struct rtc *rtc = from_device(dev);
 
-	loop_cancel_post(rtc->loop, &rtc->rearm);
-	loop_disarm_timer(rtc->loop, &rtc->timer);
+	rtc_alarm_exit(&rtc->timer);
 	device_exit(dev);
 	free(rtc);
 }
@@ -249,9 +209,7 @@ int goldfish_rtc_create(struct device **dev, uint64_t base, struct irq_line irq,
 
 	if (!rtc)
 		return fail(ENOMEM, "make the clock");
-	rtc->loop = main_loop;
-	rtc->timer.expired = timer_expired;
-	rtc->rearm.call = rearm;
+	rtc_alarm_init(&rtc->timer, &rtc->dev, main_loop, check_alarm);
 	device_init(&rtc->dev, "rtc", &rtc_ops, &rtc_io, base, GOLDFISH_RTC_SIZE, irq);
 	*dev = &rtc->dev;
 	return 0;

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Arm's PrimeCell RTC, PL031 (ARM DDI 0224C): seconds since 1970 in 32 bits, and a match
 // register that raises an interrupt.
-//
-// Registers run on vCPU threads; the timer for the match belongs to the main loop. A
-// register that moves the match posts to the loop, which looks at the registers again
-// and arms the timer for what they say by then.
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "device.h"
 #include "fdt.h"
 #include "hw.h"
 #include "log.h"
-#include "loop.h"
+#include "rtc-alarm.h"
 
 enum {
 	RTC_DR = 0x00,   // the time
@@ -33,10 +28,8 @@ enum {
 static const uint8_t ids[] = { 0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
 struct pl031 {
-	struct device dev; // its lock guards the rest, apart from the timer
-	struct loop *loop;
-	struct loop_timer timer; // loop thread only
-	struct loop_post rearm;
+	struct device dev; // its lock guards the rest
+	struct rtc_alarm timer;
 	uint32_t clock_phandle;
 	uint64_t offset_ns; // guest's clock minus the host's, modulo 2^64
 	uint32_t load_s;    // as last written
@@ -52,17 +45,9 @@ static struct pl031 *from_device(struct device *dev)
 	return container_of(dev, struct pl031, dev);
 }
 
-static uint64_t host_time_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 static uint64_t guest_time_ns(const struct pl031 *rtc)
 {
-	return host_time_ns() + rtc->offset_ns;
+	return rtc_time_ns(rtc_host_time()) + rtc->offset_ns;
 }
 
 static uint32_t guest_time_s(const struct pl031 *rtc)
@@ -84,36 +69,15 @@ static void ring_if_due(struct pl031 *rtc)
 	update_irq(rtc);
 }
 
-// -- loop thread --
-
-// Rings if it is time, and sets the timer if it is not.
-static void check_match(struct pl031 *rtc)
+static uint64_t check_match(struct device *dev)
 {
-	uint64_t deadline_ns = 0;
+	struct pl031 *rtc = from_device(dev);
 
-	pthread_mutex_lock(&rtc->dev.lock);
 	ring_if_due(rtc);
-	if (rtc->match_armed) {
-		uint64_t delay_ns = rtc->match_ns - guest_time_ns(rtc);
-
-		// The time may have come just now.
-		deadline_ns = clock_monotonic_ns() + MAX((int64_t)delay_ns, 0);
-	}
-	pthread_mutex_unlock(&rtc->dev.lock);
-	if (deadline_ns)
-		loop_arm_timer(rtc->loop, &rtc->timer, deadline_ns);
-	else
-		loop_disarm_timer(rtc->loop, &rtc->timer);
-}
-
-static void timer_expired(struct loop_timer *timer)
-{
-	check_match(container_of(timer, struct pl031, timer));
-}
-
-static void rearm(struct loop_post *post)
-{
-	check_match(container_of(post, struct pl031, rearm));
+	if (!rtc->match_armed)
+		return RTC_ALARM_NEVER;
+	// The time may have come just now.
+	return (uint64_t)MAX((int64_t)(rtc->match_ns - guest_time_ns(rtc)), 0);
 }
 
 // -- registers --
@@ -154,13 +118,13 @@ static void move_match(struct pl031 *rtc)
 	rtc->match_ns = (now_s + ahead_s) * NSEC_PER_SEC;
 	rtc->match_armed = true;
 	ring_if_due(rtc);
-	loop_post(rtc->loop, &rtc->rearm);
+	rtc_alarm_moved(&rtc->timer);
 }
 
 static void set_time(struct pl031 *rtc, uint32_t seconds)
 {
 	rtc->load_s = seconds;
-	rtc->offset_ns = seconds * NSEC_PER_SEC - host_time_ns();
+	rtc->offset_ns = seconds * NSEC_PER_SEC - rtc_time_ns(rtc_host_time());
 	if (rtc->match_armed)
 		move_match(rtc);
 }
@@ -214,7 +178,7 @@ static void pl031_reset(struct device *dev)
 	rtc->irq_enabled = false;
 	rtc->irq_raw = false;
 	update_irq(rtc);
-	loop_disarm_timer(rtc->loop, &rtc->timer);
+	rtc_alarm_reset(&rtc->timer);
 }
 
 static void pl031_describe(struct device *dev, struct fdt_writer *fdt)
@@ -234,8 +198,7 @@ static void pl031_free(struct device *dev)
 {
 	struct pl031 *rtc = from_device(dev);
 
-	loop_cancel_post(rtc->loop, &rtc->rearm);
-	loop_disarm_timer(rtc->loop, &rtc->timer);
+	rtc_alarm_exit(&rtc->timer);
 	device_exit(dev);
 	free(rtc);
 }
@@ -253,10 +216,8 @@ int pl031_create(struct device **dev, uint64_t base, struct irq_line irq, struct
 
 	if (!rtc)
 		return fail(ENOMEM, "make the clock");
-	rtc->loop = main_loop;
+	rtc_alarm_init(&rtc->timer, &rtc->dev, main_loop, check_match);
 	rtc->clock_phandle = clock_phandle;
-	rtc->timer.expired = timer_expired;
-	rtc->rearm.call = rearm;
 	device_init(&rtc->dev, "rtc", &pl031_ops, &pl031_io, base, PL031_SIZE, irq);
 	*dev = &rtc->dev;
 	return 0;
