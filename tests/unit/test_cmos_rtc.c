@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The MC146818: time in its four formats, setting it, alarm, interrupts, RAM.
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "bus-access.h"
-#include "device.h"
-#include "hw.h"
-#include "loop.h"
-
-#include <cmocka.h>
+#include "rtc-fixture.h"
 
 #define INDEX 0x70
 #define DATA 0x71
@@ -47,50 +36,13 @@ enum {
 	INTERRUPT = 0x80, // in C
 };
 
-struct fixture {
-	struct bus bus;
-	struct loop loop;
-	struct irqchip chip;
-	bool irq;
-	struct device *dev;
-};
-
-static void set_line(struct irqchip *chip, unsigned number, bool high)
-{
-	struct fixture *f = container_of(chip, struct fixture, chip);
-
-	assert_int_equal(number, 8);
-	f->irq = high;
-	if (high)
-		loop_stop(&f->loop);
-}
-
-static const struct irqchip_ops chip_ops = { .set_line = set_line };
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = make_fixture(8);
 
-	alarm(30); // a hang is a failure
-	f->chip.ops = &chip_ops;
-	bus_init(&f->bus);
-	if (loop_init(&f->loop) ||
-	    cmos_rtc_create(&f->dev, INDEX, (struct irq_line){ &f->chip, 8 }, &f->loop) ||
-	    bus_add(&f->bus, &f->dev->region))
-		return -1;
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	f->dev->ops->free(f->dev);
-	loop_exit(&f->loop);
-	bus_exit(&f->bus);
-	free(f);
-	return 0;
+	return cmos_rtc_create(&f->dev, INDEX, fixture_line(f), &f->loop) ||
+	       bus_add(&f->bus, &f->dev->region);
 }
 
 static uint8_t get(struct fixture *f, uint8_t reg)
@@ -103,12 +55,6 @@ static void put(struct fixture *f, uint8_t reg, uint8_t value)
 {
 	bus_put(&f->bus, INDEX, 1, reg);
 	bus_put(&f->bus, DATA, 1, value);
-}
-
-static void serve_posts(struct fixture *f)
-{
-	loop_stop(&f->loop);
-	loop_run(&f->loop);
 }
 
 // Sets 21:58:56 on 2031-12-09, a Tuesday, in the format that B then says.

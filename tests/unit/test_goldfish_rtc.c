@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The goldfish clock: time, setting it, the alarm.
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "bus-access.h"
-#include "device.h"
-#include "hw.h"
-#include "loop.h"
-
-#include <cmocka.h>
+#include "rtc-fixture.h"
 
 #define BASE 0x101000ULL
 #define MSEC 1000000ULL
@@ -30,50 +19,13 @@ enum {
 	CLEAR_INTERRUPT = 0x1c,
 };
 
-struct fixture {
-	struct bus bus;
-	struct loop loop;
-	struct irqchip chip;
-	bool irq;
-	struct device *dev;
-};
-
-static void set_line(struct irqchip *chip, unsigned number, bool high)
-{
-	struct fixture *f = container_of(chip, struct fixture, chip);
-
-	f->irq = high;
-	if (high)
-		loop_stop(&f->loop);
-}
-
-static const struct irqchip_ops chip_ops = { .set_line = set_line };
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = make_fixture(2);
 
-	alarm(30); // a hang is a failure
-	f->chip.ops = &chip_ops;
-	bus_init(&f->bus);
-	if (loop_init(&f->loop) ||
-	    goldfish_rtc_create(&f->dev, BASE, (struct irq_line){ &f->chip, 2 }, &f->loop) ||
-	    bus_add(&f->bus, &f->dev->region))
-		return -1;
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->dev)
-		f->dev->ops->free(f->dev);
-	loop_exit(&f->loop);
-	bus_exit(&f->bus);
-	free(f);
-	return 0;
+	return goldfish_rtc_create(&f->dev, BASE, fixture_line(f), &f->loop) ||
+	       bus_add(&f->bus, &f->dev->region);
 }
 
 static uint32_t get(struct fixture *f, unsigned reg)
@@ -102,13 +54,6 @@ static void put_pair(struct fixture *f, unsigned low, unsigned high, uint64_t va
 static void set_alarm(struct fixture *f, uint64_t alarm_ns)
 {
 	put_pair(f, ALARM_LOW, ALARM_HIGH, alarm_ns);
-}
-
-// Serves what the registers have posted, without waiting for anything.
-static void serve_posts(struct fixture *f)
-{
-	loop_stop(&f->loop);
-	loop_run(&f->loop);
 }
 
 static void test_time_is_the_hosts(void **state)

@@ -25,6 +25,7 @@
 #include <lzo/lzo1x.h>
 #endif
 
+#include "image-fixture.h"
 #include "image.h"
 #include "memory.h"
 #include "util.h"
@@ -34,41 +35,6 @@
 #define RAM_BYTES (32 * MIB)
 #define KERNEL_GPA (16 * MIB)
 #define VIRTUAL 0xffffffff81000000ULL
-
-// -- files made by hand; the caller frees data --
-
-struct file {
-	uint8_t *data;
-	size_t size;
-};
-
-static struct file make_file(size_t size)
-{
-	struct file file = { calloc(1, size), size };
-
-	assert_non_null(file.data);
-	return file;
-}
-
-static void put16(struct file *file, size_t offset, uint16_t value)
-{
-	assert_true(offset + 2 <= file->size);
-	value = htole16(value);
-	memcpy(file->data + offset, &value, 2);
-}
-
-static void put32(struct file *file, size_t offset, uint32_t value)
-{
-	assert_true(offset + 4 <= file->size);
-	value = htole32(value);
-	memcpy(file->data + offset, &value, 4);
-}
-
-static void put64(struct file *file, size_t offset, uint64_t value)
-{
-	put32(file, offset, value);
-	put32(file, offset + 4, value >> 32);
-}
 
 // -- ELF --
 

@@ -2,22 +2,11 @@
 // Arm's PL031 clock: time, setting it, the match, what a PrimeCell driver looks for.
 
 #include <libfdt.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "bus-access.h"
-#include "device.h"
 #include "fdt.h"
-#include "hw.h"
-#include "loop.h"
-
-#include <cmocka.h>
+#include "rtc-fixture.h"
 
 #define BASE 0x101000ULL
 #define CLOCK_PHANDLE 7
@@ -33,60 +22,13 @@ enum {
 	ICR = 0x1c,
 };
 
-struct fixture {
-	struct bus bus;
-	struct loop loop;
-	struct irqchip chip;
-	bool irq;
-	struct device *dev;
-};
-
-static void set_line(struct irqchip *chip, unsigned number, bool high)
-{
-	struct fixture *f = container_of(chip, struct fixture, chip);
-
-	f->irq = high;
-	if (high)
-		loop_stop(&f->loop);
-}
-
-static unsigned interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
-{
-	cells[0] = number;
-	return 1;
-}
-
-static const struct irqchip_ops chip_ops = {
-	.set_line = set_line,
-	.fdt_interrupt = interrupt_cells,
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = make_fixture(2);
 
-	alarm(30); // a hang is a failure
-	f->chip.ops = &chip_ops;
-	bus_init(&f->bus);
-	if (loop_init(&f->loop) ||
-	    pl031_create(&f->dev, BASE, (struct irq_line){ &f->chip, 2 }, &f->loop,
-			 CLOCK_PHANDLE) ||
-	    bus_add(&f->bus, &f->dev->region))
-		return -1;
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->dev)
-		f->dev->ops->free(f->dev);
-	loop_exit(&f->loop);
-	bus_exit(&f->bus);
-	free(f);
-	return 0;
+	return pl031_create(&f->dev, BASE, fixture_line(f), &f->loop, CLOCK_PHANDLE) ||
+	       bus_add(&f->bus, &f->dev->region);
 }
 
 static uint32_t get(struct fixture *f, unsigned reg)
@@ -97,13 +39,6 @@ static uint32_t get(struct fixture *f, unsigned reg)
 static void put(struct fixture *f, unsigned reg, uint32_t value)
 {
 	bus_put(&f->bus, BASE + reg, 4, value);
-}
-
-// Serves what the registers have posted, without waiting for anything.
-static void serve_posts(struct fixture *f)
-{
-	loop_stop(&f->loop);
-	loop_run(&f->loop);
 }
 
 static void test_time_is_the_hosts(void **state)
