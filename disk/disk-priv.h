@@ -50,9 +50,29 @@ struct disk {
 	struct io_stats stats[DISK_QUEUES_MAX];
 };
 
+// Of requests; by their next.
 struct disk_list {
 	struct disk_request *head, *tail;
 };
+
+static inline void disk_list_append(struct disk_list *list, struct disk_request *request)
+{
+	request->next = NULL;
+	if (list->head)
+		list->tail->next = request;
+	else
+		list->head = request;
+	list->tail = request;
+}
+
+static inline struct disk_request *disk_list_pop(struct disk_list *list)
+{
+	struct disk_request *request = list->head;
+
+	if (request)
+		list->head = request->next;
+	return request;
+}
 
 struct disk_queue {
 	struct disk *disk;

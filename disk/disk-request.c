@@ -18,27 +18,6 @@
 
 #define RETRY_NS NSEC_PER_SEC
 
-// -- lists of requests --
-
-static void append(struct disk_list *list, struct disk_request *request)
-{
-	request->next = NULL;
-	if (list->head)
-		list->tail->next = request;
-	else
-		list->head = request;
-	list->tail = request;
-}
-
-static struct disk_request *pop(struct disk_list *list)
-{
-	struct disk_request *request = list->head;
-
-	if (request)
-		list->head = request->next;
-	return request;
-}
-
 // -- statistics --
 
 static enum io_kind kind_of(const struct disk_request *request)
@@ -103,7 +82,7 @@ static void submit_to_front(struct disk_queue *queue, struct disk_request *reque
 	request->start_ns = clock_monotonic_ns();
 	request->stopped = false;
 	if (queue->held.head || !may_start(queue, request))
-		append(&queue->held, request);
+		disk_list_append(&queue->held, request);
 	else
 		queue->disk->ops->submit(queue, request);
 }
@@ -132,7 +111,7 @@ static void start_held(struct rate_waiter *waiter)
 	struct disk_queue *queue = container_of(waiter, struct disk_queue, waiter);
 
 	while (queue->held.head && may_start(queue, queue->held.head))
-		queue->disk->ops->submit(queue, pop(&queue->held));
+		queue->disk->ops->submit(queue, disk_list_pop(&queue->held));
 	disk_kick(queue);
 }
 
@@ -174,7 +153,7 @@ static void stop(struct disk_queue *queue, struct disk_request *request, int err
 		queue->stopped_count++;
 		log_error(queue, request, error, "; the guest waits, until it works");
 	}
-	append(&queue->stopped, request);
+	disk_list_append(&queue->stopped, request);
 	loop_arm_timer(queue->loop, &queue->retry, clock_monotonic_ns() + RETRY_NS);
 }
 
@@ -184,7 +163,7 @@ static void restart(struct disk_queue *queue)
 	struct disk_request *request;
 
 	queue->stopped = (struct disk_list){ 0 };
-	while ((request = pop(&stopped)))
+	while ((request = disk_list_pop(&stopped)))
 		queue->disk->ops->submit(queue, request);
 }
 
@@ -261,7 +240,7 @@ void disk_drain(struct disk_queue *queue)
 	struct disk_request *request;
 
 	queue->draining = true;
-	while ((request = pop(&queue->held)))
+	while ((request = disk_list_pop(&queue->held)))
 		queue->disk->ops->submit(queue, request);
 	loop_disarm_timer(queue->loop, &queue->retry);
 	restart(queue);

@@ -23,17 +23,13 @@
 #define QUICK_NS 100000 // and what copying takes:
 #define QUICK_NS_A_BYTE 2
 
-struct op_list {
-	struct engine_op *head, *tail;
-};
-
 struct threads {
 	struct engine engine;
 	// Of the loop's thread.
 	bool direct;      // every transfer waits for the device
 	bool cannot_tell; // the file system knows no RWF_NOWAIT
 	bool is_quick[ENGINE_SYNC + 1];
-	struct op_list at_once; // done, and not yet reaped
+	struct engine_list at_once; // done, and not yet reaped
 	struct loop_post finished;
 	pthread_t workers[WORKERS_MAX];
 	unsigned worker_count;
@@ -41,7 +37,7 @@ struct threads {
 	pthread_mutex_t lock; // guards what follows
 	pthread_cond_t work_came;
 	pthread_cond_t work_done;
-	struct op_list todo, done;
+	struct engine_list todo, done;
 	unsigned idle;
 	unsigned todo_count;
 	bool stopping;
@@ -50,24 +46,6 @@ struct threads {
 static struct threads *to_threads(struct engine *engine)
 {
 	return container_of(engine, struct threads, engine);
-}
-
-static void append(struct op_list *list, struct engine_op *op)
-{
-	op->next = NULL;
-	if (list->head)
-		list->tail->next = op;
-	else
-		list->head = op;
-	list->tail = op;
-}
-
-static struct engine_op *pop(struct op_list *list)
-{
-	struct engine_op *op = list->head;
-
-	list->head = op->next;
-	return op;
 }
 
 // -- calls --
@@ -139,7 +117,7 @@ static void learn(struct threads *threads, const struct engine_op *op)
 
 static void work(struct threads *threads)
 {
-	struct engine_op *op = pop(&threads->todo);
+	struct engine_op *op = engine_list_pop(&threads->todo);
 
 	threads->todo_count--;
 	pthread_mutex_unlock(&threads->lock);
@@ -147,7 +125,7 @@ static void work(struct threads *threads)
 	pthread_mutex_lock(&threads->lock);
 	if (!threads->done.head)
 		loop_post(threads->engine.loop, &threads->finished);
-	append(&threads->done, op);
+	engine_list_append(&threads->done, op);
 	pthread_cond_signal(&threads->work_done);
 }
 
@@ -193,7 +171,7 @@ static bool find_worker(struct threads *threads)
 static void hand_on(struct threads *threads, struct engine_op *op)
 {
 	pthread_mutex_lock(&threads->lock);
-	append(&threads->todo, op);
+	engine_list_append(&threads->todo, op);
 	threads->todo_count++;
 	pthread_cond_signal(&threads->work_came);
 	pthread_mutex_unlock(&threads->lock);
@@ -235,12 +213,12 @@ static void start(struct threads *threads, struct engine_op *op)
 {
 	op->ns = 0;
 	if (try_at_once(threads, op)) {
-		append(&threads->at_once, op);
+		engine_list_append(&threads->at_once, op);
 	} else if (find_worker(threads)) {
 		hand_on(threads, op);
 	} else {
 		call_and_time(op);
-		append(&threads->at_once, op);
+		engine_list_append(&threads->at_once, op);
 	}
 }
 
@@ -256,22 +234,22 @@ static int threads_submit(struct engine *engine, struct engine_op **ops)
 	return 0;
 }
 
-static void take_from_workers(struct threads *threads, struct op_list *list, bool wait)
+static void take_from_workers(struct threads *threads, struct engine_list *list, bool wait)
 {
 	pthread_mutex_lock(&threads->lock);
 	while (wait && !threads->done.head)
 		pthread_cond_wait(&threads->work_done, &threads->lock);
 	while (threads->done.head)
-		append(list, pop(&threads->done));
+		engine_list_append(list, engine_list_pop(&threads->done));
 	pthread_mutex_unlock(&threads->lock);
 }
 
 static struct engine_op *threads_reap(struct engine *engine, bool wait)
 {
 	struct threads *threads = to_threads(engine);
-	struct op_list list = threads->at_once;
+	struct engine_list list = threads->at_once;
 
-	threads->at_once = (struct op_list){ 0 };
+	threads->at_once = (struct engine_list){ 0 };
 	if (engine->in_flight && threads->worker_count)
 		take_from_workers(threads, &list, wait && !list.head);
 	for (struct engine_op *op = list.head; op; op = op->next) {

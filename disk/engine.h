@@ -34,6 +34,30 @@ struct engine_op {
 	};
 };
 
+// By their next; the tail counts while there is a head.
+struct engine_list {
+	struct engine_op *head, *tail;
+};
+
+static inline void engine_list_append(struct engine_list *list, struct engine_op *op)
+{
+	op->next = NULL;
+	if (list->head)
+		list->tail->next = op;
+	else
+		list->head = op;
+	list->tail = op;
+}
+
+// There is one.
+static inline struct engine_op *engine_list_pop(struct engine_list *list)
+{
+	struct engine_op *op = list->head;
+
+	list->head = op->next;
+	return op;
+}
+
 struct engine {
 	const struct engine_ops *ops;
 	struct loop *loop;

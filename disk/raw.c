@@ -44,8 +44,8 @@ struct raw_queue {
 	struct disk_queue queue;
 	struct disk_file *file; // the disk's
 	struct engine *engine;
-	struct disk_request *waiting_head, *waiting_tail;
-	struct engine_op *ready_head, *ready_tail;
+	struct disk_list waiting;
+	struct engine_list ready;
 	struct raw_op *free_ops;
 	void *zeroes; // never written, so it costs no memory
 	struct raw_op ops[ENGINE_DEPTH];
@@ -59,6 +59,11 @@ static struct raw_disk *to_raw(const struct disk *disk)
 static struct raw_queue *to_raw_queue(struct disk_queue *queue)
 {
 	return container_of(queue, struct raw_queue, queue);
+}
+
+static struct raw_op *to_raw_op(struct engine_op *io)
+{
+	return container_of(io, struct raw_op, io);
 }
 
 // -- operations --
@@ -76,16 +81,6 @@ static void release_op(struct raw_queue *queue, struct raw_op *op)
 {
 	op->next = queue->free_ops;
 	queue->free_ops = op;
-}
-
-static void append_ready(struct raw_queue *queue, struct engine_op *io)
-{
-	io->next = NULL;
-	if (queue->ready_head)
-		queue->ready_tail->next = io;
-	else
-		queue->ready_head = io;
-	queue->ready_tail = io;
 }
 
 static unsigned fill_window(const struct raw_queue *queue, struct raw_op *op)
@@ -126,7 +121,7 @@ static void make_ready(struct raw_queue *queue, struct raw_op *op)
 	op->io = (struct engine_op){ .call = ENGINE_SYNC, .fd = queue->file->fd };
 	if (op->request->op != DISK_FLUSH)
 		prepare_transfer(queue, op);
-	append_ready(queue, &op->io);
+	engine_list_append(&queue->ready, &op->io);
 }
 
 // The result is the host's: bytes or -errno. A transfer of 0 bytes met the end of the
@@ -170,11 +165,6 @@ static int try_at_once(struct raw_queue *queue, const struct disk_request *reque
 	return error == -EOPNOTSUPP ? NOT_AT_ONCE : error;
 }
 
-static void pop_waiting(struct raw_queue *queue)
-{
-	queue->waiting_head = queue->waiting_head->next;
-}
-
 // Returns false when the request must wait longer, and those behind it with it.
 static bool start_request(struct raw_queue *queue, struct disk_request *request)
 {
@@ -183,19 +173,19 @@ static bool start_request(struct raw_queue *queue, struct disk_request *request)
 	struct raw_op *op;
 
 	if (result == NOT_AT_ONCE && bounce) {
-		if (queue->engine->in_flight || queue->ready_head)
+		if (queue->engine->in_flight || queue->ready.head)
 			return false;
 		result = disk_file_bounce(queue->file, request);
 	}
 	if (result != NOT_AT_ONCE) {
-		pop_waiting(queue);
+		disk_list_pop(&queue->waiting);
 		disk_complete(&queue->queue, request, result);
 		return true;
 	}
 	op = take_op(queue);
 	if (!op)
 		return false;
-	pop_waiting(queue);
+	disk_list_pop(&queue->waiting);
 	op->request = request;
 	op->done_bytes = 0;
 	make_ready(queue, op);
@@ -204,28 +194,20 @@ static bool start_request(struct raw_queue *queue, struct disk_request *request)
 
 static void start_waiting(struct raw_queue *queue)
 {
-	while (queue->waiting_head && start_request(queue, queue->waiting_head))
+	while (queue->waiting.head && start_request(queue, queue->waiting.head))
 		;
-}
-
-static struct raw_op *pop_ready(struct raw_queue *queue)
-{
-	struct engine_op *io = queue->ready_head;
-
-	queue->ready_head = io->next;
-	return container_of(io, struct raw_op, io);
 }
 
 static void submit_ready(struct raw_queue *queue)
 {
-	while (queue->ready_head) {
-		int taken = queue->engine->ops->submit(queue->engine, &queue->ready_head);
+	while (queue->ready.head) {
+		int taken = queue->engine->ops->submit(queue->engine, &queue->ready.head);
 
 		// Short of resources: what ends next gives some back.
 		if (taken == -EAGAIN && queue->engine->in_flight)
 			return;
 		if (taken < 0)
-			end_op(queue, pop_ready(queue), taken);
+			end_op(queue, to_raw_op(engine_list_pop(&queue->ready)), taken);
 	}
 }
 
@@ -239,14 +221,14 @@ static bool reap(struct raw_queue *queue, bool wait)
 
 	for (; io; io = next) {
 		next = io->next;
-		end_op(queue, container_of(io, struct raw_op, io), io->result);
+		end_op(queue, to_raw_op(io), io->result);
 	}
 	return any;
 }
 
 static bool is_busy(const struct raw_queue *queue)
 {
-	return queue->waiting_head || queue->ready_head || queue->engine->in_flight;
+	return queue->waiting.head || queue->ready.head || queue->engine->in_flight;
 }
 
 // Moves everything on as far as it goes; with @wait to the end.
@@ -269,16 +251,9 @@ static void on_ready(struct engine *engine)
 
 // -- requests --
 
-static void raw_submit(struct disk_queue *base, struct disk_request *request)
+static void raw_submit(struct disk_queue *queue, struct disk_request *request)
 {
-	struct raw_queue *queue = to_raw_queue(base);
-
-	request->next = NULL;
-	if (queue->waiting_head)
-		queue->waiting_tail->next = request;
-	else
-		queue->waiting_head = request;
-	queue->waiting_tail = request;
+	disk_list_append(&to_raw_queue(queue)->waiting, request);
 }
 
 static void raw_kick(struct disk_queue *queue)
