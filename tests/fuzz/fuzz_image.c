@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz-quiet.h"
 #include "image.h"
 #include "memory.h"
 
@@ -19,20 +20,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct memory memory;     // of riscv64 and arm64, and
 static struct memory x86_memory; // of x86-64, where it begins at 0
-
-// Each bad kernel has its message on stderr; a million of them say nothing. The
-// fuzzer's own output and the sanitizers' go another way.
-static void silence(int *argc, char ***argv)
-{
-	static char flag[] = "-close_fd_mask=2";
-	char **more = calloc(*argc + 2, sizeof(*more));
-
-	if (!more)
-		abort();
-	memcpy(more, *argv, *argc * sizeof(*more));
-	more[(*argc)++] = flag;
-	*argv = more;
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -11,38 +11,12 @@
 
 #include "../../x86/x86-machine.h"
 #include "bus.h"
+#include "fuzz-machine.h"
 #include "loop.h"
 #include "memory.h"
-#include "term.h"
 #include "vm-config.h"
 
 #define RAM_BYTES (16 * MIB)
-#define MAX_STEPS 1000
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-// -- a terminal that takes as much as the script says --
-
-struct term {
-	struct term_frontend frontend;
-	size_t room;
-};
-
-void term_connect(struct term *term, const struct term_frontend *frontend)
-{
-	term->frontend = *frontend;
-}
-
-size_t term_write(struct term *term, const uint8_t *data, size_t len)
-{
-	len = MIN(len, term->room);
-	term->room -= len;
-	return len;
-}
-
-void term_input_ready(struct term *term)
-{
-}
 
 // -- an accelerator that checks what reaches it --
 
@@ -116,12 +90,6 @@ static const struct accel_ops accel_ops = { .name = "fuzz", .x86 = &x86_ops };
 
 // -- the machine around it --
 
-static void request_power(void *opaque, enum vcpu_exit what)
-{
-	if (what != VCPU_EXIT_SHUTDOWN && what != VCPU_EXIT_RESET)
-		abort();
-}
-
 static void init_rig(struct rig *rig, bool split)
 {
 	rig->config = (struct vm_config){
@@ -165,13 +133,6 @@ static void exit_rig(struct rig *rig)
 }
 
 // -- the script --
-
-struct step {
-	uint8_t op;
-	uint8_t choice;
-	uint16_t offset;
-	uint64_t value;
-} __attribute__((packed));
 
 static void access_port(struct rig *rig, const struct step *step)
 {
@@ -232,17 +193,6 @@ static void use_ioapic(struct rig *rig, const struct step *step)
 		abort();
 }
 
-static void use_terminal(struct rig *rig, const struct step *step)
-{
-	if (step->choice & 1) {
-		rig->term.frontend.input(rig->term.frontend.opaque, (const uint8_t *)&step->value,
-					 step->offset % 9);
-		return;
-	}
-	rig->term.room = step->offset % 64;
-	rig->term.frontend.output_ready(rig->term.frontend.opaque);
-}
-
 static void run_step(struct rig *rig, const struct step *step)
 {
 	switch (step->op % 8) {
@@ -259,7 +209,7 @@ static void run_step(struct rig *rig, const struct step *step)
 		access_clock(rig, step);
 		break;
 	case 6:
-		use_terminal(rig, step);
+		use_terminal(&rig->term, step);
 		break;
 	case 7:
 		loop_stop(&rig->loop);
@@ -273,15 +223,9 @@ static void run_step(struct rig *rig, const struct step *step)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rig rig = { 0 };
-	struct step step;
 
 	init_rig(&rig, size % 2);
-	for (unsigned i = 0; i < MAX_STEPS && size >= sizeof(step); i++) {
-		memcpy(&step, data, sizeof(step));
-		run_step(&rig, &step);
-		data += sizeof(step);
-		size -= sizeof(step);
-	}
+	run_script(&rig, data, size);
 	exit_rig(&rig);
 	return 0;
 }

@@ -11,52 +11,15 @@
 
 #include "../../riscv/riscv-machine.h"
 #include "bus.h"
+#include "fuzz-machine.h"
 #include "loop.h"
 #include "memory.h"
 #include "riscv-accel.h"
-#include "term.h"
 #include "vm-config.h"
 
 #define HARTS 2
 #define RAM_BYTES (8 * MIB)
-#define MAX_STEPS 1000
 #define PL031_BASE 0x70000000ULL // where nothing else is
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-// -- a terminal that takes as much as the script says --
-
-struct term {
-	struct term_frontend frontend;
-	size_t room;
-};
-
-void term_connect(struct term *term, const struct term_frontend *frontend)
-{
-	term->frontend = *frontend;
-}
-
-size_t term_write(struct term *term, const uint8_t *data, size_t len)
-{
-	uint8_t sum = 0;
-
-	len = MIN(len, term->room);
-	for (size_t i = 0; i < len; i++) // all of it can be read
-		sum += data[i];
-	term->room -= len + (sum & 0);
-	return len;
-}
-
-size_t term_read(struct term *term, uint8_t *data, size_t len)
-{
-	len = MIN(len, term->room);
-	memset(data, 'r', len);
-	return len;
-}
-
-void term_input_ready(struct term *term)
-{
-}
 
 // -- harts that do nothing --
 
@@ -146,12 +109,6 @@ struct rig {
 	struct sbi sbi;
 };
 
-static void request_power(void *opaque, enum vcpu_exit what)
-{
-	if (what != VCPU_EXIT_SHUTDOWN && what != VCPU_EXIT_RESET)
-		abort();
-}
-
 static void init_parts(struct rig *rig)
 {
 	rig->config = (struct vm_config){ .memory_bytes = RAM_BYTES, .cpus = HARTS };
@@ -208,13 +165,6 @@ static void exit_rig(struct rig *rig)
 }
 
 // -- the script --
-
-struct step {
-	uint8_t op;
-	uint8_t choice;
-	uint16_t offset;
-	uint64_t value;
-} __attribute__((packed));
 
 static uint64_t step_address(const struct step *step)
 {
@@ -281,17 +231,6 @@ static void call_sbi(struct rig *rig, const struct step *step)
 	sbi_call(&rig->sbi, &rig->vcpus[0], &call);
 }
 
-static void use_terminal(struct rig *rig, const struct step *step)
-{
-	if (step->choice & 1) {
-		rig->term.frontend.input(rig->term.frontend.opaque, (const uint8_t *)&step->value,
-					 step->offset % 9);
-		return;
-	}
-	rig->term.room = step->offset % 64;
-	rig->term.frontend.output_ready(rig->term.frontend.opaque);
-}
-
 static void run_step(struct rig *rig, const struct step *step)
 {
 	struct irq_line line = { rig->machine.irqchip, step->offset % 12 };
@@ -307,7 +246,7 @@ static void run_step(struct rig *rig, const struct step *step)
 		call_sbi(rig, step);
 		break;
 	case 6:
-		use_terminal(rig, step);
+		use_terminal(&rig->term, step);
 		break;
 	case 7:
 		loop_stop(&rig->loop);
@@ -323,15 +262,9 @@ static void run_step(struct rig *rig, const struct step *step)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rig rig = { 0 };
-	struct step step;
 
 	init_rig(&rig);
-	for (unsigned i = 0; i < MAX_STEPS && size >= sizeof(step); i++) {
-		memcpy(&step, data, sizeof(step));
-		run_step(&rig, &step);
-		data += sizeof(step);
-		size -= sizeof(step);
-	}
+	run_script(&rig, data, size);
 	exit_rig(&rig);
 	return 0;
 }

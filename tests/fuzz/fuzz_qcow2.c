@@ -19,6 +19,7 @@
 
 #include "../../disk/qcow2-open.h"
 #include "../../disk/qcow2.h"
+#include "fuzz-quiet.h"
 #include "loop.h"
 
 #define FILE_BYTES_MAX (32 * MIB) // nothing grows behind that
@@ -184,19 +185,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check();
 	return 0;
-}
-
-// Each bad image has its message on stderr; a million of them say nothing.
-static void silence(int *argc, char ***argv)
-{
-	static char flag[] = "-close_fd_mask=2";
-	char **more = calloc(*argc + 2, sizeof(*more));
-
-	if (!more)
-		abort();
-	memcpy(more, *argv, *argc * sizeof(*more));
-	more[(*argc)++] = flag;
-	*argv = more;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

@@ -439,10 +439,7 @@ static void test_request_of_one_byte(void **state)
 	struct ring_used_elem elem;
 
 	start(f, F_FILTERS);
-	guest_desc(&f->q[2], 0, CONTROL_GPA, 1, RING_DESC_NEXT, 1);
-	guest_desc(&f->q[2], 1, ACK_GPA, 1, RING_DESC_WRITE, 0);
-	guest_offer(&f->q[2], 0);
-	guest_kick(&f->q[2]);
+	offer_command(&f->q[2], 1);
 	guest_wait_used(&f->q[2], &elem);
 	assert_int_equal(*guest_ram(&f->guest, ACK_GPA), ERR);
 }
@@ -465,10 +462,7 @@ static void test_no_control_queue(void **state)
 	struct ring_used_elem elem;
 
 	start(f, NET_F_MRG_RXBUF);
-	guest_desc(&f->q[2], 0, CONTROL_GPA, 3, RING_DESC_NEXT, 1);
-	guest_desc(&f->q[2], 1, ACK_GPA, 1, RING_DESC_WRITE, 0);
-	guest_offer(&f->q[2], 0);
-	guest_kick(&f->q[2]);
+	offer_command(&f->q[2], 3);
 	settle(f);
 	assert_false(guest_take_used(&f->q[2], &elem));
 	assert_false(needs_reset(f));

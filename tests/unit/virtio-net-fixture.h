@@ -228,6 +228,15 @@ static inline struct net_header buffer_header(struct fixture *f, unsigned pair, 
 
 // -- control --
 
+// Offers @bytes of a command, and a byte for its result.
+static inline void offer_command(struct guest_queue *q, size_t bytes)
+{
+	guest_desc(q, 0, CONTROL_GPA, bytes, RING_DESC_NEXT, 1);
+	guest_desc(q, 1, ACK_GPA, 1, RING_DESC_WRITE, 0);
+	guest_offer(q, 0);
+	guest_kick(q);
+}
+
 // Runs a control command on queue @queue; returns its result.
 static inline unsigned control_on(struct fixture *f, unsigned queue, uint8_t class, uint8_t command,
 				  const void *data, size_t bytes)
@@ -241,10 +250,7 @@ static inline unsigned control_on(struct fixture *f, unsigned queue, uint8_t cla
 	if (bytes)
 		memcpy(request + 2, data, bytes);
 	*guest_ram(&f->guest, ACK_GPA) = 0xaa;
-	guest_desc(q, 0, CONTROL_GPA, 2 + bytes, RING_DESC_NEXT, 1);
-	guest_desc(q, 1, ACK_GPA, 1, RING_DESC_WRITE, 0);
-	guest_offer(q, 0);
-	guest_kick(q);
+	offer_command(q, 2 + bytes);
 	guest_wait_used(q, &elem);
 	guest_sync(&f->guest);
 	assert_int_equal(elem.len, 1);
