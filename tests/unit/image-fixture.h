@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include <cmocka.h>
 
@@ -45,6 +47,35 @@ static inline void put64(struct file *file, size_t offset, uint64_t value)
 {
 	put32(file, offset, value);
 	put32(file, offset + 4, value >> 32);
+}
+
+// -- packing; each frees @plain --
+
+static inline struct file gzip(struct file plain)
+{
+	struct file file = make_file(plain.size + plain.size / 1000 + 100);
+	z_stream stream = { .next_in = plain.data,
+			    .avail_in = plain.size,
+			    .next_out = file.data,
+			    .avail_out = file.size };
+
+	assert_int_equal(
+		deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	file.size = stream.total_out;
+	deflateEnd(&stream);
+	free(plain.data);
+	return file;
+}
+
+static inline struct file zstd(struct file plain)
+{
+	struct file file = make_file(ZSTD_compressBound(plain.size));
+
+	file.size = ZSTD_compress(file.data, file.size, plain.data, plain.size, 3);
+	assert_false(ZSTD_isError(file.size));
+	free(plain.data);
+	return file;
 }
 
 #endif

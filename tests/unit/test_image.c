@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "image-fixture.h"
 #include "image.h"
@@ -130,33 +128,6 @@ static struct file make_elf(uint16_t machine, uint64_t entry, const struct segme
 #define ELF(machine, entry, ...)                                          \
 	make_elf(machine, entry, (const struct segment[]){ __VA_ARGS__ }, \
 		 sizeof((const struct segment[]){ __VA_ARGS__ }) / sizeof(struct segment))
-
-static struct file gzip(struct file plain)
-{
-	struct file file = make_file(plain.size + plain.size / 1000 + 100);
-	z_stream stream = { .next_in = plain.data,
-			    .avail_in = plain.size,
-			    .next_out = file.data,
-			    .avail_out = file.size };
-
-	assert_int_equal(
-		deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-	file.size = stream.total_out;
-	deflateEnd(&stream);
-	free(plain.data);
-	return file;
-}
-
-static struct file zstd(struct file plain)
-{
-	struct file file = make_file(ZSTD_compressBound(plain.size));
-
-	file.size = ZSTD_compress(file.data, file.size, plain.data, plain.size, 3);
-	assert_false(ZSTD_isError(file.size));
-	free(plain.data);
-	return file;
-}
 
 #define ZBOOT_HEADER 512
 

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 #ifdef HAVE_LZMA
 #include <lzma.h>
 #endif
@@ -113,33 +111,6 @@ static void add_pvh_note(struct file *file, uint64_t entry, size_t bytes)
 }
 
 // -- packing; each frees @plain --
-
-static struct file gzip(struct file plain)
-{
-	struct file file = make_file(plain.size + plain.size / 1000 + 100);
-	z_stream stream = { .next_in = plain.data,
-			    .avail_in = plain.size,
-			    .next_out = file.data,
-			    .avail_out = file.size };
-
-	assert_int_equal(
-		deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-	file.size = stream.total_out;
-	deflateEnd(&stream);
-	free(plain.data);
-	return file;
-}
-
-static struct file zstd(struct file plain)
-{
-	struct file file = make_file(ZSTD_compressBound(plain.size));
-
-	file.size = ZSTD_compress(file.data, file.size, plain.data, plain.size, 3);
-	assert_false(ZSTD_isError(file.size));
-	free(plain.data);
-	return file;
-}
 
 #ifdef HAVE_LZMA
 static struct file xz(struct file plain)
