@@ -420,6 +420,8 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  &config->name, parse_name },
 		{ OPTION_FLAG, 0, "no-reboot", NULL,
 		  "End when the guest resets, instead of a new start", &config->no_reboot },
+		{ OPTION_FLAG, 0, "exit-with-parent", NULL,
+		  "End when the process that started kvik ends", &config->exit_with_parent },
 
 		{ .kind = OPTION_GROUP, .help = "Devices" },
 		{ OPTION_CALL, 'd', "disk", "PATH[,OPTION]...",

@@ -65,6 +65,7 @@ struct vm {
 	struct loop_timer stop_timer;    // for the guest to switch itself off
 
 	struct loop_fd signals; // a signalfd
+	struct loop_fd parent;  // its pidfd; -1: none
 	sigset_t old_mask;
 
 	// From any thread to the main loop.
@@ -101,6 +102,10 @@ void vm_stop(struct vm *vm, const char *who);
 // made, since threads inherit the mask.
 int vm_catch_signals(struct vm *vm) MUST_CHECK;
 void vm_release_signals(struct vm *vm);
+
+// vm-parent.c: --exit-with-parent, if that was given.
+int vm_watch_parent(struct vm *vm) MUST_CHECK;
+void vm_forget_parent(struct vm *vm);
 
 // vm-control.c: the VM's name and its control socket. The server runs from
 // vm_start_control() to vm_stop_control().

@@ -578,6 +578,7 @@ static const struct vm_step {
 	{ vm_catch_signals, vm_release_signals },
 	{ vm_claim_name, vm_release_name },
 	{ make_loop, free_loop },
+	{ vm_watch_parent, vm_forget_parent },
 	{ make_term, free_term },
 	{ make_buses, free_buses },
 	{ begin_machine, free_machine },

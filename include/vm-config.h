@@ -101,9 +101,10 @@ struct vm_config {
 	bool no_network; // not even the default one
 	bool rng;
 	bool balloon;
-	bool no_defaults;    // nothing generated on the kernel command line, no network
-	bool no_reboot;      // a guest reset ends the VM
-	uint64_t kaslr_seed; // for /chosen; 0: a random one
+	bool no_defaults;      // nothing generated on the kernel command line, no network
+	bool no_reboot;        // a guest reset ends the VM
+	bool exit_with_parent; // so does the end of the process that started kvik
+	uint64_t kaslr_seed;   // for /chosen; 0: a random one
 
 	// riscv
 	unsigned satp_mode; // 39, 48 or 57 bits of virtual address; 0: the accelerator's choice
