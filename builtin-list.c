@@ -11,7 +11,8 @@
 #include "vm.h"
 
 struct list_args {
-	bool running; // lkvm's -i, which is all that there is to list
+	bool running; // the table of VMs; so, too, where neither is asked for
+	bool roots;   // that of their root file systems
 	bool json;
 	bool names_only;
 };
@@ -70,26 +71,58 @@ static void print_row(const json_t *status)
 	       uptime, text_of(status, "kernel"));
 }
 
-static int show(const struct list_args *args, const char *name)
+#define ROOT_FORMAT "%-20s %-16s %s\n"
+
+static void print_root(const json_t *status)
+{
+	const json_t *root = json_object_get(status, "root");
+
+	printf(ROOT_FORMAT, text_of(status, "name"), text_of(root, "device"),
+	       text_of(root, "source"));
+}
+
+static void print_json(const json_t *status)
+{
+	json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	putchar('\n');
+}
+
+static int show(const char *name, void (*print)(const json_t *status))
 {
 	json_t *status;
-	int err;
+	int err = ask_status(name, &status);
 
-	if (args->names_only) {
-		puts(name);
-		return 0;
-	}
-	err = ask_status(name, &status);
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	if (args->json) {
-		json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-		putchar('\n');
-	} else {
-		print_row(status);
-	}
+	print(status);
 	json_decref(status);
 	return 0;
+}
+
+static int show_all(const struct instance_names *running, void (*print)(const json_t *status))
+{
+	int status = 0;
+
+	for (unsigned i = 0; i < running->count; i++)
+		if (show(running->names[i], print))
+			status = REMOTE_STATUS_FAILED;
+	return status;
+}
+
+static int show_tables(const struct list_args *args, const struct instance_names *running)
+{
+	int status = 0;
+
+	if (args->running || !args->roots) {
+		printf(LIST_FORMAT, "NAME", "PID", "STATE", "ARCH", "ACCEL", "VCPUS", "MEMORY",
+		       "UPTIME", "KERNEL");
+		status = show_all(running, print_row);
+	}
+	if (args->roots) {
+		printf("%s" ROOT_FORMAT, args->running ? "\n" : "", "NAME", "ROOT", "SOURCE");
+		status |= show_all(running, print_root);
+	}
+	return status;
 }
 
 static int list_vms(const struct list_args *args)
@@ -99,12 +132,10 @@ static int list_vms(const struct list_args *args)
 
 	if (instance_list(&running))
 		return REMOTE_STATUS_FAILED;
-	if (!args->json && !args->names_only)
-		printf(LIST_FORMAT, "NAME", "PID", "STATE", "ARCH", "ACCEL", "VCPUS", "MEMORY",
-		       "UPTIME", "KERNEL");
-	for (unsigned i = 0; i < running.count; i++)
-		if (show(args, running.names[i]))
-			status = REMOTE_STATUS_FAILED;
+	for (unsigned i = 0; args->names_only && i < running.count; i++)
+		puts(running.names[i]);
+	if (!args->names_only)
+		status = args->json ? show_all(&running, print_json) : show_tables(args, &running);
 	instance_list_free(&running);
 	return status;
 }
@@ -114,6 +145,7 @@ int cmd_list(int argc, char **argv)
 	struct list_args args = { 0 };
 	const struct option_spec options[] = {
 		{ OPTION_FLAG, 'i', "run", NULL, "The VMs that run (the default)", &args.running },
+		{ OPTION_FLAG, 'r', "rootfs", NULL, "Their root file systems", &args.roots },
 		{ OPTION_FLAG, 'q', "quiet", NULL, "Only their names, a line each",
 		  &args.names_only },
 		{ OPTION_FLAG, 0, "json", NULL, "Print a JSON object a line for each VM",
@@ -122,7 +154,7 @@ int cmd_list(int argc, char **argv)
 	};
 	const struct command_usage usage = {
 		.name = "kvik list",
-		.synopsis = "[-q] [--json]",
+		.synopsis = "[-i] [-r] [-q] [--json]",
 		.summary = find_command("list")->summary,
 		.options = options,
 	};

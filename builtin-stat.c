@@ -16,6 +16,7 @@ struct stat_args {
 	struct remote remote; // first
 	bool prometheus;
 	bool all_values; // zeroes, too
+	bool memory;     // nothing else
 	unsigned watch_s;
 	json_t *samples; // for Prometheus; NULL: none yet
 };
@@ -140,7 +141,7 @@ static void print_table(const struct stat_args *args, const char *vm_name, const
 	printf("%s\n", vm_name);
 	json_array_foreach(metrics, i, metric)
 	{
-		if (!args->all_values && is_zero(metric))
+		if (!args->all_values && !args->memory && is_zero(metric))
 			continue;
 		if (strcmp(source, text_of(metric, "source")) != 0)
 			printf("  %s\n", text_of(metric, "source"));
@@ -256,6 +257,23 @@ static void print_samples(struct stat_args *args)
 
 // -- the command --
 
+static bool is_of_memory(const json_t *metric)
+{
+	static const char *const sources[] = { "process", "balloon", "guest" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sources); i++)
+		if (strcmp(text_of(metric, "source"), sources[i]) == 0)
+			return true;
+	return false;
+}
+
+static void keep_memory(json_t *metrics)
+{
+	for (size_t i = json_array_size(metrics); i-- > 0;)
+		if (!is_of_memory(json_array_get(metrics, i)))
+			json_array_remove(metrics, i);
+}
+
 static int stat_vm(struct remote *remote, struct control_client *client)
 {
 	struct stat_args *args = to_args(remote);
@@ -265,6 +283,8 @@ static int stat_vm(struct remote *remote, struct control_client *client)
 	if (err)
 		return err;
 	metrics = json_object_get(result, "metrics");
+	if (args->memory)
+		keep_memory(metrics);
 	if (remote->json)
 		remote_print_json(client, json_incref(result));
 	else if (args->prometheus)
@@ -297,6 +317,7 @@ int cmd_stat(int argc, char **argv)
 	struct stat_args args = { 0 };
 	const struct option_spec options[] = {
 		REMOTE_OPTIONS(&args.remote),
+		{ OPTION_FLAG, 'm', "memory", NULL, "Only what is about memory", &args.memory },
 		{ OPTION_FLAG, 0, "prometheus", NULL, "Print them as Prometheus reads them",
 		  &args.prometheus },
 		{ OPTION_FLAG, 0, "zeroes", NULL, "Show also what has not happened yet",
@@ -307,7 +328,7 @@ int cmd_stat(int argc, char **argv)
 	};
 	const struct command_usage usage = {
 		.name = "kvik stat",
-		.synopsis = "[--json | --prometheus] [-w <seconds>] <name>... | --all",
+		.synopsis = "[-m] [--json | --prometheus] [-w <seconds>] <name>... | --all",
 		.summary = find_command("stat")->summary,
 		.options = options,
 	};

@@ -80,10 +80,10 @@ static void send_event(struct vm *vm, const char *name, json_t *data)
 // -- commands --
 
 // JSON is UTF-8, which a path need not be.
-static json_t *json_path(const char *path)
+json_t *vm_json_text(const char *bytes)
 {
-	json_t *text = json_string(path);
-	char *copy = text ? NULL : strdup(path);
+	json_t *text = json_string(bytes);
+	char *copy = text ? NULL : strdup(bytes);
 
 	for (char *c = copy; c && *c; c++)
 		if (*c & 0x80)
@@ -100,12 +100,12 @@ static void status(struct vm *vm, struct control_call *call)
 	double uptime_s = (double)(clock_monotonic_ns() - vm->start_ns) / NSEC_PER_SEC;
 
 	control_reply(call,
-		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:o}", "name",
+		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:o, s:o}", "name",
 				config->name, "pid", (int)getpid(), "state", state_names[vm->state],
 				"architecture", vm->machine.ops->name, "accelerator",
 				vm->accel.ops->name, "vcpus", (int)config->cpus, "memory_bytes",
 				(json_int_t)config->memory_bytes, "uptime_seconds", uptime_s,
-				"kernel", json_path(config->kernel_path)));
+				"kernel", vm_json_text(config->kernel_path), "root", vm_root(vm)));
 }
 
 static void show_config(struct vm *vm, struct control_call *call)

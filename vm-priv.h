@@ -125,6 +125,12 @@ void vm_control_stopped(struct vm *vm, const char *reason);
 void vm_control_keep(struct vm *vm, struct control_call *call);
 struct control_call *vm_control_take(struct vm *vm, const char *command);
 
+// vm-control.c: what is not ASCII in text that is not UTF-8 becomes '?'.
+json_t *vm_json_text(const char *bytes);
+
+// vm-root.c: docs/control.md's "root".
+json_t *vm_root(const struct vm *vm);
+
 // vm-debug.c: the "debug" call. vm_inspect() answers those that had to wait; vCPUs
 // stopped.
 void vm_debug(struct vm *vm, struct control_call *call);

@@ -26,17 +26,31 @@ static void PRINTF_LIKE(2, 3) add(struct line *line, const char *fmt, ...)
 	va_end(args);
 }
 
-// True when @params holds the parameter @key ("root=") itself, not a longer one.
-static bool has_param(const char *params, const char *key)
+// What stands behind the last parameter @key ("root=") itself, not a longer one, since that
+// one counts; NULL: there is none.
+static const char *find_param(const char *params, const char *key)
 {
-	const char *at = params;
+	const char *at = params, *found = NULL;
 
-	while (at && (at = strstr(at, key))) {
+	for (; at && (at = strstr(at, key)); at++)
 		if (at == params || at[-1] == ' ' || at[-1] == '\t' || at[-1] == '\n')
-			return true;
-		at++;
-	}
-	return false;
+			found = at + strlen(key);
+	return found;
+}
+
+static bool has_default_root(const struct vm_config *config)
+{
+	return !config->no_defaults && config->disk_count && !config->initrd_path &&
+	       !find_param(config->params, "root=");
+}
+
+bool bootargs_root(const struct vm_config *config, char *text, size_t size)
+{
+	const char *root = has_default_root(config) ? "/dev/vda" :
+						      find_param(config->params, "root=");
+
+	snprintf(text, size, "%.*s", root ? (int)strcspn(root, " \t\n") : 0, root ? root : "");
+	return root;
 }
 
 static void add_defaults(struct line *line, const struct vm_config *config)
@@ -47,7 +61,7 @@ static void add_defaults(struct line *line, const struct vm_config *config)
 	// their ciphers. With fips=1, where these are required, Linux ignores the word.
 	add(line, "console=%s earlycon panic=-1 cryptomgr.notests",
 	    config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0");
-	if (config->disk_count && !config->initrd_path && !has_param(config->params, "root="))
+	if (has_default_root(config))
 		add(line, " root=/dev/vda %s", config->disks[0].read_only ? "ro" : "rw");
 }
 

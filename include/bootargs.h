@@ -3,6 +3,7 @@
 #ifndef KVIK_BOOTARGS_H
 #define KVIK_BOOTARGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util.h"
@@ -17,5 +18,9 @@ struct vm_config;
 // -E2BIG after a message. Main thread.
 int bootargs_build(const struct vm_config *config, size_t linux_size, char *text, size_t size)
 	MUST_CHECK;
+
+// Writes into @text what that line makes the kernel's root file system: "/dev/vda",
+// "LABEL=x". False: nothing.
+bool bootargs_root(const struct vm_config *config, char *text, size_t size);
 
 #endif

@@ -81,12 +81,45 @@ static void test_bootargs_have_a_limit(void **state)
 	free(params);
 }
 
+static void assert_root(const struct vm_config *config, const char *expected)
+{
+	char root[64];
+
+	assert_int_equal(bootargs_root(config, root, sizeof(root)), *expected != '\0');
+	assert_string_equal(root, expected);
+}
+
+static void test_root(void **state)
+{
+	struct disk_config disk = { .path = "x" };
+	struct vm_config config = { .params = NULL };
+
+	assert_root(&config, "");
+	config.disks = &disk;
+	config.disk_count = 1;
+	assert_root(&config, "/dev/vda");
+	config.params = "quiet nfsroot=5";
+	assert_root(&config, "/dev/vda");
+	// Linux takes the last of two.
+	config.params = "root=/dev/vdb quiet root=LABEL=a\tro";
+	assert_root(&config, "LABEL=a");
+	config.params = "quiet";
+	config.initrd_path = "initrd";
+	assert_root(&config, "");
+	config.initrd_path = NULL;
+	config.no_defaults = true;
+	assert_root(&config, "");
+	config.params = "root=/dev/vda1";
+	assert_root(&config, "/dev/vda1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bootargs),
 		cmocka_unit_test(test_bootargs_without_defaults),
 		cmocka_unit_test(test_bootargs_have_a_limit),
+		cmocka_unit_test(test_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
