@@ -18,6 +18,7 @@
 #include "util.h"
 
 struct loop;
+struct memory;
 struct net;
 struct net_config;
 
@@ -57,6 +58,9 @@ struct net_info {
 	uint16_t mtu;              // that the backend asks for; 0: none
 	bool has_mac;              // frames for another address would not arrive
 	uint8_t mac[6];
+	// Not 0: the host's kernel serves the guest's rings; those of virtio's features that
+	// concern rings and that it knows.
+	uint64_t ring_features;
 };
 
 struct net_events {
@@ -95,5 +99,30 @@ ssize_t net_receive(struct net *net, unsigned pair, const struct iovec *iov, uns
 	MUST_CHECK;
 // What the guest takes from now on; of receive_offloads. Loop thread of pair 0.
 int net_set_offloads(struct net *net, unsigned offloads) MUST_CHECK;
+
+// -- rings that the host's kernel serves --
+//
+// Where info.ring_features says so it moves the frames by itself between the driver's rings
+// and its interface: there is nothing to watch, to send or to receive. What it writes to the
+// guest's RAM nobody is told.
+
+// A split ring (virtio 1.2 2.7).
+struct net_ring {
+	uint16_t size;
+	uint16_t next_avail;       // avail.idx of the chain to take next
+	void *desc, *avail, *used; // all of it in the guest's RAM
+	int kick_fd;               // eventfds: the driver has added something,
+	int call_fd;               // it is to be interrupted,
+	int error_fd;              // it broke the ring
+};
+
+// What all rings have in common: the guest's RAM and the driver's features, of
+// info.ring_features. No ring runs. Loop of pair 0.
+int net_set_up_rings(struct net *net, const struct memory *mem, uint64_t features) MUST_CHECK;
+// Serves the virtqueue @queue from now on. On the pair's loop, or while that stands still;
+// so is the other.
+int net_start_ring(struct net *net, unsigned queue, const struct net_ring *ring) MUST_CHECK;
+// When it returns neither ring nor buffers are used any more, and next_avail is up to date.
+void net_stop_ring(struct net *net, unsigned queue, struct net_ring *ring);
 
 #endif

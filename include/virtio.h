@@ -86,6 +86,9 @@ struct virtio_ops {
 	void (*reset)(struct virtio_device *vdev);
 	// The driver notified @queue. On the queue's loop.
 	void (*notify)(struct virtio_device *vdev, unsigned queue);
+	// Makes what serves its queues beside its loops stand still, or go on; doing so twice
+	// does no harm. Main thread, vCPUs stopped, its loops standing still. NULL: nothing does.
+	void (*hold)(struct virtio_device *vdev, bool hold);
 	// Tells what the device has counted, on the main thread at any time; NULL: nothing.
 	void (*metrics)(struct virtio_device *vdev, struct metric_sink *sink);
 	// Frees the model; vCPUs joined.
@@ -153,7 +156,8 @@ struct virtio_setup {
 	struct loop *main_loop; // runs all queues; NULL: the device has loops of its own
 	unsigned threads;       // how many, each on a thread; 0 stands for 1
 	unsigned queue_count;   // 0: as many as the ops allow
-	bool split_only;        // no packed rings: who else reads them knows no such
+	// Which of the features of every device (above) who else reads the rings knows; 0: all.
+	uint64_t ring_features;
 };
 
 // Fills in the common part, starts the loops' threads and asks the model for its
@@ -210,6 +214,12 @@ void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
 				     struct virtqueue_chain *chain));
 // Flushes the queue, and interrupts the driver if it wants to know what was pushed.
 void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
+// Interrupts the driver for what somebody else pushed. Any thread.
+void virtio_interrupt(struct virtio_device *vdev);
+// Lends the queue's doorbell to somebody else, who polls it from now on in place of
+// notify(): its eventfd, or -1 where the accelerator signals none.
+int virtio_lend_doorbell(struct virtio_device *vdev, unsigned queue);
+void virtio_return_doorbell(struct virtio_device *vdev, unsigned queue);
 // The configuration changed. Any thread.
 void virtio_config_changed(struct virtio_device *vdev);
 // The driver broke the rules, or the device cannot go on: NEEDS_RESET, a

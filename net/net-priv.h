@@ -14,6 +14,10 @@ struct net_ops {
 	int (*send)(struct net *net, unsigned pair, const struct iovec *iov, unsigned count);
 	ssize_t (*receive)(struct net *net, unsigned pair, const struct iovec *iov, unsigned count);
 	int (*set_offloads)(struct net *net, unsigned offloads); // NULL: there are none
+	// Where info.ring_features may be other than 0.
+	int (*set_up_rings)(struct net *net, const struct memory *mem, uint64_t features);
+	int (*start_ring)(struct net *net, unsigned queue, const struct net_ring *ring);
+	void (*stop_ring)(struct net *net, unsigned queue, struct net_ring *ring);
 };
 
 // Embedded first in each backend's struct.

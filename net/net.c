@@ -86,3 +86,18 @@ int net_set_offloads(struct net *net, unsigned offloads)
 {
 	return net->ops->set_offloads ? net->ops->set_offloads(net, offloads) : 0;
 }
+
+int net_set_up_rings(struct net *net, const struct memory *mem, uint64_t features)
+{
+	return net->ops->set_up_rings(net, mem, features);
+}
+
+int net_start_ring(struct net *net, unsigned queue, const struct net_ring *ring)
+{
+	return net->ops->start_ring(net, queue, ring);
+}
+
+void net_stop_ring(struct net *net, unsigned queue, struct net_ring *ring)
+{
+	net->ops->stop_ring(net, queue, ring);
+}

@@ -24,7 +24,10 @@ static bool is_path(const char *name)
 
 static void add_queue(struct tap *tap, int fd)
 {
-	tap->queues[tap->queue_count++].file.fd = fd;
+	struct tap_queue *queue = &tap->queues[tap->queue_count++];
+
+	queue->file.fd = fd;
+	queue->vhost_fd = -1;
 }
 
 // -- what went wrong --

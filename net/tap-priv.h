@@ -10,6 +10,7 @@
 
 struct tap_queue {
 	struct loop_fd file; // .fd -1: not open
+	int vhost_fd;        // -1: its frames come to kvik
 	struct loop *loop;   // NULL: not attached
 	struct net_events events;
 	bool watched;       // the loop has the descriptor
@@ -35,6 +36,11 @@ struct tap {
 	unsigned offloads; // that are switched on
 };
 
+static inline struct tap *tap_of(struct net *net)
+{
+	return container_of(net, struct tap, net);
+}
+
 // -- tap-open.c --
 
 // Opens the interface's queues; sets name, is_new, macvtap, queue_count and the queues'
@@ -54,6 +60,17 @@ int tap_run_program(const char *const argv[]) MUST_CHECK;
 
 // A tap in @config->bridge by QEMU's helper: its descriptor, or -errno after net_fail().
 int tap_from_helper(const struct net_config *config) MUST_CHECK;
+
+// -- tap-vhost.c --
+
+// Opens the queues' vhost devices where the user wants that. Returns 0 or -errno after
+// net_fail().
+int tap_open_vhost(struct tap *tap) MUST_CHECK;
+void tap_close_vhost(struct tap *tap);
+// As in struct net_ops.
+int tap_set_up_rings(struct net *net, const struct memory *mem, uint64_t features) MUST_CHECK;
+int tap_start_ring(struct net *net, unsigned queue, const struct net_ring *ring) MUST_CHECK;
+void tap_stop_ring(struct net *net, unsigned queue, struct net_ring *ring);
 
 // -- tap-link.c --
 

@@ -6,6 +6,7 @@
 // that somebody else opened has none.
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <stdio.h>
@@ -27,12 +28,8 @@
 #endif
 
 #define SEND_BUFFER_BYTES (1024 * 1024) // of frames that the host has not done with
+#define SEND_BUFFER_VHOST INT_MAX       // no limit, or vhost takes frames one by one
 #define FRAME_LONG_BYTES 65535          // beyond that it may be too long
-
-static struct tap *tap_of(struct net *net)
-{
-	return container_of(net, struct tap, net);
-}
 
 // -- watching --
 
@@ -227,6 +224,7 @@ static void tap_detach(struct net *net, unsigned pair)
 
 static void free_tap(struct tap *tap)
 {
+	tap_close_vhost(tap);
 	for (unsigned i = 0; i < tap->queue_count; i++)
 		close(tap->queues[i].file.fd);
 	free(tap);
@@ -247,6 +245,9 @@ static const struct net_ops tap_ops = {
 	.send = tap_send,
 	.receive = tap_receive,
 	.set_offloads = tap_set_offloads,
+	.set_up_rings = tap_set_up_rings,
+	.start_ring = tap_start_ring,
+	.stop_ring = tap_stop_ring,
 };
 
 // -- open --
@@ -283,7 +284,8 @@ static void examine_interface(struct tap *tap)
 static int set_up_queues(struct tap *tap)
 {
 	struct net_info *info = &tap->net.info;
-	int header_bytes = NET_VNET_HEADER_BYTES, send_buffer = SEND_BUFFER_BYTES;
+	int header_bytes = NET_VNET_HEADER_BYTES;
+	int send_buffer = tap->config->vhost ? SEND_BUFFER_VHOST : SEND_BUFFER_BYTES;
 	unsigned offloads = NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 |
 			    NET_OFFLOAD_ECN | NET_OFFLOAD_USO;
 
@@ -317,10 +319,6 @@ int net_tap_open(struct net **net, const struct net_config *config)
 	struct tap *tap;
 	int err;
 
-	if (config->vhost)
-		return net_fail(config, ENOTSUP,
-				"vhost=1 is not supported: leave it out, and the queues run in "
-				"kvik");
 	tap = calloc(1, sizeof(*tap));
 	if (!tap)
 		return net_fail(config, ENOMEM, "%m");
@@ -334,6 +332,8 @@ int net_tap_open(struct net **net, const struct net_config *config)
 		examine_interface(tap);
 		err = set_up_queues(tap);
 	}
+	if (!err)
+		err = tap_open_vhost(tap);
 	if (!err)
 		err = tap_set_up(tap);
 	if (err) {

@@ -30,8 +30,8 @@ int virtio_init(struct virtio_device *vdev, const struct virtio_ops *ops,
 	if (ret)
 		return ret;
 	vdev->features_offered = COMMON_FEATURES | ops->features(vdev);
-	if (setup->split_only)
-		vdev->features_offered &= ~VIRTIO_F_RING_PACKED;
+	if (setup->ring_features)
+		vdev->features_offered &= setup->ring_features | ~COMMON_FEATURES;
 	pthread_mutex_init(&vdev->irq_lock, NULL);
 	return 0;
 }
@@ -103,6 +103,11 @@ void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
 	virtqueue_flush(vq);
 	if (virtqueue_should_interrupt(vq))
 		raise_isr(vdev, VIRTIO_ISR_QUEUE);
+}
+
+void virtio_interrupt(struct virtio_device *vdev)
+{
+	raise_isr(vdev, VIRTIO_ISR_QUEUE);
 }
 
 void virtio_config_changed(struct virtio_device *vdev)

@@ -14,6 +14,8 @@
 
 #include "device-priv.h"
 
+#define DOORBELL_EVENTS (EPOLLIN | EPOLLET)
+
 static void deliver_notifications(struct loop_post *post);
 
 // -- life --
@@ -224,7 +226,7 @@ void virtio_loops_stop(struct virtio_device *vdev)
 	stop_loops(vdev, vdev->loop_count);
 }
 
-void virtio_hold(struct virtio_device *vdev, bool hold)
+static void hold_loops(struct virtio_device *vdev, bool hold)
 {
 	for (unsigned i = 0; vdev->has_own_loops && i < vdev->loop_count; i++) {
 		unsigned index = (vdev->leading_loop + i) % vdev->loop_count;
@@ -234,6 +236,16 @@ void virtio_hold(struct virtio_device *vdev, bool hold)
 		else
 			loop_release(vdev->loops[index].loop);
 	}
+}
+
+void virtio_hold(struct virtio_device *vdev, bool hold)
+{
+	if (hold)
+		hold_loops(vdev, true);
+	if (vdev->ops->hold)
+		vdev->ops->hold(vdev, hold);
+	if (!hold)
+		hold_loops(vdev, false);
 }
 
 // -- notifications --
@@ -273,7 +285,25 @@ static void watch_doorbell(void *arg)
 	struct virtio_doorbell *doorbell = arg;
 	struct loop *loop = virtio_queue_loop(doorbell->vdev, doorbell->queue);
 
-	doorbell->open = !loop_add_fd(loop, &doorbell->event, EPOLLIN | EPOLLET);
+	doorbell->open = !loop_add_fd(loop, &doorbell->event, DOORBELL_EVENTS);
+}
+
+int virtio_lend_doorbell(struct virtio_device *vdev, unsigned queue)
+{
+	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
+
+	if (!doorbell->open)
+		return -1;
+	loop_modify_fd(virtio_queue_loop(vdev, queue), &doorbell->event, 0);
+	return doorbell->event.fd;
+}
+
+void virtio_return_doorbell(struct virtio_device *vdev, unsigned queue)
+{
+	struct virtio_doorbell *doorbell = &vdev->doorbells[queue];
+
+	if (doorbell->open)
+		loop_modify_fd(virtio_queue_loop(vdev, queue), &doorbell->event, DOORBELL_EVENTS);
 }
 
 static void forget_doorbell(void *arg)

@@ -91,6 +91,19 @@ struct net_held {
 	uint64_t bytes;
 };
 
+// Where the host's kernel serves a pair's queues.
+struct net_vhost_ring {
+	struct net_ring ring;
+	int own_kick_fd; // for a queue whose doorbell signals no eventfd
+	bool running;
+	bool held; // but stopped while the VM is paused
+};
+
+struct net_vhost {
+	struct loop_fd call, error; // eventfds; .fd -1: not open
+	struct net_vhost_ring rings[2];
+};
+
 struct net_pair {
 	struct virtio_net *net;
 	unsigned index;
@@ -121,12 +134,14 @@ struct net_pair {
 	bool send_paid;                    // the rate was asked for this chain
 	struct virtqueue_chain send_chain; // that waits
 	struct iovec *send_vector;
+	struct net_vhost vhost;
 };
 
 struct virtio_net {
 	struct virtio_device vdev;
 	struct net *net;
 	unsigned pair_count;
+	bool vhost;   // the host's kernel serves the pairs: neither sending nor receiving is
 	uint16_t mtu; // 0: none is told
 	uint8_t mac[MAC_BYTES];
 	struct rate_limit receive_limit, send_limit;
@@ -201,6 +216,16 @@ void net_send_stop(struct net_pair *pair);
 void net_send_notified(struct net_pair *pair);
 void net_send_continue(struct net_pair *pair); // the backend takes frames again
 void net_send_rate_ready(struct rate_waiter *waiter);
+
+// -- net-vhost.c; on the pair's loop --
+
+int net_vhost_attach(struct net_pair *pair) MUST_CHECK;
+void net_vhost_detach(struct net_pair *pair);
+int net_vhost_start(struct net_pair *pair, unsigned queue) MUST_CHECK;
+void net_vhost_stop(struct net_pair *pair, unsigned queue); // also one that does not run
+void net_vhost_notified(struct net_pair *pair, unsigned queue);
+// Main thread, the loop standing still.
+void net_vhost_hold(struct net_pair *pair, bool hold);
 
 // -- net-ctrl.c --
 

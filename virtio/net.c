@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "net-priv.h"
 #include "virtio-devices.h"
@@ -68,6 +69,8 @@ static int start_queue(struct virtio_device *vdev, unsigned queue)
 	if (!is_pair_queue(net, queue))
 		return 0;
 	pair = net_queue_pair(net, queue);
+	if (net->vhost)
+		return net_vhost_start(pair, queue);
 	if (queue % 2)
 		return net_send_start(pair);
 	pair->in_use = pair->index == 0;
@@ -82,7 +85,9 @@ static void stop_queue(struct virtio_device *vdev, unsigned queue)
 
 	if (!is_pair_queue(net, queue))
 		return;
-	if (queue % 2)
+	if (net->vhost)
+		net_vhost_stop(net_queue_pair(net, queue), queue);
+	else if (queue % 2)
 		net_send_stop(net_queue_pair(net, queue));
 	else
 		net_receive_stop(net_queue_pair(net, queue));
@@ -96,6 +101,8 @@ static void notify(struct virtio_device *vdev, unsigned queue)
 		net_control_notified(net, queue);
 	else if (!is_pair_queue(net, queue))
 		return;
+	else if (net->vhost)
+		net_vhost_notified(net_queue_pair(net, queue), queue);
 	else if (queue % 2)
 		net_send_notified(net_queue_pair(net, queue));
 	else
@@ -113,6 +120,11 @@ static void reset_config(struct virtio_net *net)
 	atomic_fetch_and(&net->status, ~NET_S_ANNOUNCE);
 }
 
+static uint64_t ring_features(const struct virtio_net *net)
+{
+	return net->vdev.features_driver & net_info(net->net)->ring_features;
+}
+
 static int activate(struct virtio_device *vdev)
 {
 	struct virtio_net *net = to_net(vdev);
@@ -120,6 +132,8 @@ static int activate(struct virtio_device *vdev)
 
 	if (!ret)
 		ret = net_use_pairs(net->net, 1);
+	if (!ret && net->vhost)
+		ret = net_set_up_rings(net->net, vdev->memory, ring_features(net));
 	net->pairs_used = 1;
 	// The control queue's, which with one pair only is the sole one that waits for others.
 	vdev->leading_loop = queue_loop(vdev, control_queue(net), vdev->loop_count);
@@ -188,6 +202,8 @@ static uint64_t features(struct virtio_device *vdev)
 		bits |= NET_F_CTRL_GUEST_OFFLOADS;
 	if (net->pair_count > 1)
 		bits |= NET_F_MQ;
+	if (net->vhost && !(backend->ring_features & NET_F_MRG_RXBUF))
+		bits &= ~NET_F_MRG_RXBUF;
 	return net->mtu ? bits | NET_F_MTU : bits;
 }
 
@@ -204,6 +220,14 @@ static void config_read(struct virtio_device *vdev, uint32_t offset, void *data,
 
 	memcpy(config.mac, &mac, sizeof(config.mac));
 	memcpy(data, (const char *)&config + offset, len);
+}
+
+static void hold(struct virtio_device *vdev, bool hold)
+{
+	struct virtio_net *net = to_net(vdev);
+
+	for (unsigned i = 0; net->vhost && i < net->pair_count; i++)
+		net_vhost_hold(&net->pairs[i], hold);
 }
 
 // -- life --
@@ -229,12 +253,19 @@ static void attach_pair(void *arg)
 			 net_receive_rate_ready);
 	rate_waiter_init(&pair->send_rate, &net->send_limit, pair->loop, net_send_rate_ready);
 	attachment->ret = net_attach(net->net, pair->index, pair->loop, events);
+	if (attachment->ret || !net->vhost)
+		return;
+	attachment->ret = net_vhost_attach(pair);
+	if (attachment->ret)
+		net_detach(net->net, pair->index);
 }
 
 static void detach_pair(void *arg)
 {
 	struct net_pair *pair = arg;
 
+	if (pair->net->vhost)
+		net_vhost_detach(pair);
 	net_detach(pair->net->net, pair->index);
 	rate_waiter_exit(&pair->receive_rate);
 	rate_waiter_exit(&pair->send_rate);
@@ -315,6 +346,7 @@ static const struct virtio_ops net_ops = {
 	.stop_queue = stop_queue,
 	.reset = reset,
 	.notify = notify,
+	.hold = hold,
 	.metrics = net_metrics,
 	.free = virtio_net_free,
 };
@@ -327,6 +359,7 @@ static int start_net(struct virtio_net *net, const char *name, struct memory *me
 		.memory = mem,
 		.threads = net->pair_count,
 		.queue_count = 2 * net->pair_count + 1,
+		.ring_features = net_info(net->net)->ring_features,
 	};
 	int ret = virtio_init(&net->vdev, &net_ops, &setup);
 
@@ -349,6 +382,18 @@ static int start_net(struct virtio_net *net, const char *name, struct memory *me
 	return ret;
 }
 
+// The accelerator must be told of what is written, and the host's kernel does not tell.
+static int check_memory(const struct virtio_net *net, const char *name, const struct memory *mem)
+{
+	if (!net->vhost || !mem->written)
+		return 0;
+	return fail_msg(
+		ENOTSUP,
+		"%s: vhost=1 is not for the software engine, which would not learn what the "
+		"host's kernel writes to the guest's memory; leave it out, or use --accel kvm",
+		name);
+}
+
 int virtio_net_create(struct virtio_device **vdev, const char *name, struct memory *mem,
 		      struct net *backend, const struct net_config *config)
 {
@@ -362,13 +407,16 @@ int virtio_net_create(struct virtio_device **vdev, const char *name, struct memo
 	}
 	net->net = backend;
 	net->pair_count = MIN(MAX(config->queue_pairs, 1u), info->queue_pairs_max);
+	net->vhost = info->ring_features;
 	net->mtu = config->mtu ? config->mtu : info->mtu;
 	memcpy(net->mac, config->any_mac && info->has_mac ? info->mac : config->mac, MAC_BYTES);
 	rate_limit_init(&net->receive_limit, &config->rate);
 	rate_limit_init(&net->send_limit, &config->rate);
 	atomic_init(&net->status, NET_S_LINK_UP);
 	reset_config(net);
-	ret = start_net(net, name, mem);
+	ret = check_memory(net, name, mem);
+	if (!ret)
+		ret = start_net(net, name, mem);
 	if (ret) {
 		free_net(net);
 		return ret;

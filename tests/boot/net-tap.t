@@ -8,7 +8,7 @@ type ip &>/dev/null || skip_all "no ip(8)"
 [ -c /dev/net/tun ] || skip_all "no /dev/net/tun"
 ip tuntap add probe mode tap 2>/dev/null || skip_all "this host lets nobody make a tap"
 ip link del probe
-plan 37
+plan 39
 
 background "$netpeer" serve 0.0.0.0 7000
 
@@ -121,4 +121,5 @@ kill "$pid"
 wait "$pid"
 pid=
 refused "what is no tap" mode=tap,tapif=lo 'tapif=lo: is no tap'
-refused "vhost" mode=tap,vhost=1 'vhost=1 is not supported'
+refused "vhost" mode=tap,vhost=1 'vhost=1(: /dev/vhost-net:| is not for the software engine)'
+refused "vhost with a rate" mode=tap,vhost=1,bw=1M 'vhost=1: kvik cannot limit'

@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use arm64
-io_test disks network user
+io_test disks network vhost user

@@ -152,7 +152,7 @@ io_test() {
 	set_in_host parts "$parts"
 	add_io_guest
 	[[ $parts != *user* ]] || add_slirp
-	in_host io.sh --module tun
+	in_host io.sh --module tun --module vhost_net
 }
 
 # set_in_host NAME VALUE: a variable for the script.

@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use riscv64
-io_test disks network user wire
+io_test disks network vhost user wire

@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 
 use x86_64
-io_test disks network user
+io_test disks network vhost user

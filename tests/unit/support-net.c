@@ -106,6 +106,30 @@ static int script_set_offloads(struct net *net, unsigned offloads)
 	return 0;
 }
 
+static int script_set_up_rings(struct net *net, const struct memory *mem, uint64_t features)
+{
+	script_of(net)->ring_memory = mem;
+	script_of(net)->ring_features = features;
+	return 0;
+}
+
+static int script_start_ring(struct net *net, unsigned queue, const struct net_ring *ring)
+{
+	struct script_net *script = script_of(net);
+
+	if (script->ring_error && queue == script->ring_failing)
+		return script->ring_error;
+	script->rings[queue].ring = *ring;
+	script->rings[queue].starts++;
+	return 0;
+}
+
+static void script_stop_ring(struct net *net, unsigned queue, struct net_ring *ring)
+{
+	ring->next_avail += script_of(net)->chains_taken;
+	script_of(net)->rings[queue].stops++;
+}
+
 static void script_close(struct net *net)
 {
 	script_of(net)->closed++;
@@ -120,6 +144,9 @@ static const struct net_ops script_ops = {
 	.send = script_send,
 	.receive = script_receive,
 	.set_offloads = script_set_offloads,
+	.set_up_rings = script_set_up_rings,
+	.start_ring = script_start_ring,
+	.stop_ring = script_stop_ring,
 };
 
 void script_net_init(struct script_net *script, unsigned pairs, bool vnet_header)

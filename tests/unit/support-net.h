@@ -27,10 +27,20 @@ struct script_net {
 	atomic_uint offloads;
 	atomic_uint pairs_used;
 	atomic_uint closed;
+	// Where net.info.ring_features says that somebody else serves the rings.
+	const struct memory *ring_memory;
+	uint64_t ring_features;
+	struct script_ring {
+		struct net_ring ring;
+		unsigned starts, stops;
+	} rings[2 * NET_QUEUE_PAIRS_MAX];
 	// The test's wishes.
 	atomic_int send_error;
 	atomic_int attach_error; // of the last pair
 	atomic_int offloads_error;
+	int ring_error; // of starting queue @ring_failing
+	unsigned ring_failing;
+	uint16_t chains_taken; // by each ring until it is stopped
 };
 
 #define SCRIPT_OFFLOADS \

@@ -285,14 +285,14 @@ static void test_size_of_a_queue(void **state)
 	guest_exit(&m.guest);
 }
 
-static void test_split_rings_only(void **state)
+static void test_ring_features_of_others(void **state)
 {
 	struct virtio_device *vdev = calloc(1, sizeof(struct many));
-	struct virtio_setup setup = { .name = "many0", .split_only = true };
+	struct virtio_setup setup = { .name = "many0", .ring_features = VIRTIO_F_VERSION_1 };
 
 	assert_non_null(vdev);
 	assert_int_equal(virtio_init(vdev, &many_ops, &setup), 0);
-	assert_false(virtio_features(vdev) & VIRTIO_F_RING_PACKED);
+	assert_int_equal(virtio_features(vdev), VIRTIO_F_VERSION_1);
 	virtio_exit(vdev);
 	free(vdev);
 }
@@ -485,7 +485,7 @@ int main(void)
 		cmocka_unit_test(test_the_model_decides),
 		cmocka_unit_test(test_only_queues_that_are_used),
 		cmocka_unit_test(test_size_of_a_queue),
-		cmocka_unit_test(test_split_rings_only),
+		cmocka_unit_test(test_ring_features_of_others),
 		cmocka_unit_test(test_a_queue_cannot_be_started),
 		cmocka_unit_test(test_activate_fails),
 		cmocka_unit_test(test_bad_rings_on_another_loop),

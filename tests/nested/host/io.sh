@@ -97,6 +97,29 @@ last_carrier() { # last_carrier N VALUE: the Nth line about the carrier says so
 	tr -d '\r' </tmp/out | grep '^carrier: ' | sed -n "$1p" | grep -q "^carrier: $2\$"
 }
 
+# tap_works WHAT: what the guest's step tap has printed, with two pairs of queues.
+tap_works() {
+	ok "$1: MTU and queues" prints '^eth0: MTU 9000, queues 2$'
+	ok "$1: ping" prints '^ping: answers$'
+	ok "$1: ping with 8900 bytes" prints '^large ping: answers$'
+	ok "$1: ping by IPv6" prints '^ping6: answers$'
+	ok "$1: TCP from the host" prints '^from host: get ok 10485760 '
+	ok "$1: TCP to the host" prints '^to host: put ok 10485760 '
+	ok "$1: TCP by IPv6" prints '^to host6: put ok 1000000 '
+	ok "$1: UDP" prints '^datagrams: udp ok 400000 '
+	ok "$1: UDP in fragments" prints '^fragments: udp ok 100000 '
+	tr -d '\r' </tmp/out | grep ' ok ' | sed 's/^/# /'
+}
+
+link_goes_and_comes() {
+	ok "$1: TCP to the guest" within 20 netpeer get 192.168.33.15 8000 1000000
+	ip link set tap0 down
+	ok "$1: the guest sees the link go down" within 20 last_carrier 2 0
+	ip link set tap0 up
+	ok "$1: the guest sees it come back" within 20 last_carrier 3 1
+	ok "$1: TCP to the guest again" within 20 netpeer get 192.168.33.15 8000 1000000
+}
+
 network() {
 	if [ "$brief" = yes ]; then
 		truncate -s 256M /tmp/raw
@@ -108,24 +131,73 @@ network() {
 	ok "tap: the interface" host_address6
 	ok "tap: the guest comes up" within "$guest_timeout" last_carrier 1 1
 	[ $# = 0 ] || filesystem_works raw /dev/vda1 /tmp/raw
-	ok "tap: MTU and queues" prints '^eth0: MTU 9000, queues 2$'
-	ok "tap: ping" prints '^ping: answers$'
-	ok "tap: ping with 8900 bytes" prints '^large ping: answers$'
-	ok "tap: ping by IPv6" prints '^ping6: answers$'
-	ok "tap: TCP from the host" prints '^from host: get ok 10485760 '
-	ok "tap: TCP to the host" prints '^to host: put ok 10485760 '
-	ok "tap: TCP by IPv6" prints '^to host6: put ok 1000000 '
-	ok "tap: UDP" prints '^datagrams: udp ok 400000 '
-	ok "tap: UDP in fragments" prints '^fragments: udp ok 100000 '
-	tr -d '\r' </tmp/out | grep ' ok ' | sed 's/^/# /'
-
-	ok "link: TCP to the guest" within 20 netpeer get 192.168.33.15 8000 1000000
-	ip link set tap0 down
-	ok "link: the guest sees it go down" within 20 last_carrier 2 0
-	ip link set tap0 up
-	ok "link: the guest sees it come back" within 20 last_carrier 3 1
-	ok "link: TCP to the guest again" within 20 netpeer get 192.168.33.15 8000 1000000
+	tap_works tap
+	link_goes_and_comes tap
 	control
+}
+
+# The same by the host's kernel, and once more with a driver that was loaded anew.
+
+vhost_threads() { # vhost_threads N: the kernel's, which belong to kvik
+	[ "$(grep -ls '^vhost-' /proc/"$pid"/task/*/comm /proc/[0-9]*/comm | sort -u | wc -l)" -ge "$1" ]
+}
+
+tap_packets() {
+	cat /sys/class/net/tap0/statistics/rx_packets /sys/class/net/tap0/statistics/tx_packets
+}
+
+# Nothing leaves the interface, to the guest or from it.
+tap_stands_still() {
+	local before
+
+	before=$(tap_packets)
+	sleep 3
+	[ "$(tap_packets)" = "$before" ]
+}
+
+# A transfer that is under way when the VM is paused ends as it should.
+pause_in_traffic() {
+	local transfer
+
+	netpeer get 192.168.33.15 8000 150000000 >/tmp/transfer &
+	transfer=$!
+	sleep 0.3
+	ok "vhost: pause in a transfer" /bin/kvik pause vhost
+	ok "vhost: it has not ended" kill -0 "$transfer"
+	ok "vhost: nothing passes" tap_stands_still
+	ok "vhost: resume" /bin/kvik resume vhost
+	ok "vhost: all of it arrives" wait "$transfer"
+	sed 's/^/# /' /tmp/transfer
+}
+
+no_frames_counted() {
+	! /bin/kvik stat --json vhost | grep -qE '"source":"net0","name":"(read|write)_'
+}
+
+# But for the link that was taken down.
+no_complaints() {
+	! grep -v 'link is' /tmp/err
+}
+
+vhost() {
+	if [ ! -c /dev/vhost-net ]; then
+		skip 1 "the host has no vhost-net"
+		return
+	fi
+	start_guest vhost "tap reload tap serve" --cpus 2 --mem 384M \
+		--network mode=tap,tapif=tap0,mtu=9000,mq=2,vhost=1
+	within 20 test -e /sys/class/net/tap0
+	ok "vhost: the interface" host_address6
+	ok "vhost: the guest comes up" within "$guest_timeout" last_carrier 1 1
+	ok "vhost: the host's kernel works for it" vhost_threads 2
+	ok "vhost: the driver was loaded twice" prints '^driver: again$'
+	ok "vhost: and worked twice" prints_times 2 '^from host: get ok 10485760 '
+	tap_works vhost
+	link_goes_and_comes vhost
+	pause_in_traffic
+	ok "vhost: frames are not counted" no_frames_counted
+	ok "vhost: no complaints" no_complaints
+	end_guest vhost
 }
 
 user() {
