@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "cpu-view.h"
 #include "log.h"
 #include "term.h"
 #include "vm-priv.h"
@@ -66,16 +67,52 @@ static bool inject_nmi(struct vm *vm, struct control_call *call, json_int_t cpu)
 	return !err;
 }
 
+// Numbers of 64 bits are more than a JSON number is sure to hold.
+static json_t *json_address(uint64_t address)
+{
+	return json_sprintf("%016llx", (unsigned long long)address);
+}
+
+static json_t *trace_vcpu(const struct cpu_view *view)
+{
+	struct trace_entry entries[TRACE_MAX];
+	unsigned count = cpu_trace(view, entries);
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:o, s:s}", "address",
+						      json_address(entries[i].address), "from",
+						      trace_source_name(entries[i].source)));
+	return list;
+}
+
+// What there is beyond the registers' text.
+static void add_view(struct vm *vm, struct vcpu *vcpu, json_t *object)
+{
+	struct cpu_view view = { .memory = &vm->memory };
+
+	if (!vm->accel.ops->view || !vm->accel.ops->view(vcpu, &view))
+		return;
+	json_object_set_new(object, "mode", json_string(view.in_kernel ? "kernel" : "user"));
+	if (view.entry)
+		json_object_set_new(object, "entry", json_address(view.entry));
+	json_object_set_new(object, "trace", trace_vcpu(&view));
+}
+
 static json_t *dump_vcpus(struct vm *vm)
 {
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < vm->vcpus.count && vm->accel.ops->dump; i++) {
+		struct vcpu *vcpu = &vm->vcpus.vcpus[i];
 		char text[4096];
+		json_t *object;
 
-		if (vm->accel.ops->dump(&vm->vcpus.vcpus[i], text, sizeof(text)))
-			json_array_append_new(list, json_pack("{s:i, s:s}", "vcpu", (int)i,
-							      "registers", text));
+		if (!vm->accel.ops->dump(vcpu, text, sizeof(text)))
+			continue;
+		object = json_pack("{s:i, s:s}", "vcpu", (int)i, "registers", text);
+		add_view(vm, vcpu, object);
+		json_array_append_new(list, object);
 	}
 	return list;
 }

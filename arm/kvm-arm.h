@@ -11,6 +11,11 @@
 #include "kvm-host.h"
 #include "log.h"
 
+// KVM's numbers of a vCPU's core registers, which it counts in words of 32 bits.
+#define KVM_ARM_CORE_REG(field) \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
+#define KVM_ARM_X_REG(number) (KVM_ARM_CORE_REG(regs.regs[0]) + 2 * (number))
+
 // kvm_vm(accel)->arch
 struct kvm_arm_vm {
 	struct kvm_vcpu_init init; // of vCPU 0
@@ -40,6 +45,9 @@ static inline struct kvm_arm_vcpu *kvm_arm_vcpu(const struct vcpu *vcpu)
 {
 	return kvm_vcpu(vcpu)->arch;
 }
+
+// kvm-view.c: as struct accel_ops has it.
+bool kvm_arm_view(struct vcpu *vcpu, struct cpu_view *view);
 
 // kvm-vgic.c: as struct arm_accel_ops's.
 bool kvm_vgic_available(struct accel *accel, enum arm_gic kind);

@@ -16,9 +16,8 @@
 #include "log.h"
 #include "vm-config.h"
 
-#define CORE_REG(field) \
-	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
-#define X_REG(number) (CORE_REG(regs.regs[0]) + 2 * (number)) // counted in words of 32 bits
+#define CORE_REG(field) KVM_ARM_CORE_REG(field)
+#define X_REG(number) KVM_ARM_X_REG(number)
 
 #define MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 #define MPIDR_AFFINITY 0xff00ffffffULL // Aff3, then Aff2 to Aff0 (Arm ARM, D19.2.100)
@@ -462,6 +461,7 @@ const struct accel_ops kvm_accel_ops = {
 	.vcpu_init = kvm_vcpu_init,
 	.vcpu_exit = kvm_vcpu_exit,
 	.dump = kvm_arch_dump,
+	.view = kvm_arm_view,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,

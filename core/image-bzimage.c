@@ -307,3 +307,17 @@ int image_bzimage_load(const struct image *image, struct memory *mem, uint64_t r
 		return load_in_place(image, &payload, mem, ram_base, placement);
 	return load_unpacked(image, &payload, mem, ram_base, placement);
 }
+
+int image_bzimage_unpack(const struct image *image, uint8_t **data, size_t *size_bytes)
+{
+	struct payload payload;
+	int rc = find_payload(image, &payload);
+
+	if (rc)
+		return rc;
+	if (!payload.method)
+		return fail_msg(ENOTSUP, "%s: is packed by a method that is not known",
+				image->path);
+	return image_unpack(payload.method, &payload.packed, payload.unpacked_bytes, data,
+			    size_bytes);
+}

@@ -165,6 +165,8 @@ bool image_is_bzimage(const struct image *image);
 int image_bzimage_parse(struct image *image) MUST_CHECK;
 int image_bzimage_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 		       struct image_placement *placement) MUST_CHECK;
+// As image_unpack_whole().
+int image_bzimage_unpack(const struct image *image, uint8_t **data, size_t *size_bytes) MUST_CHECK;
 
 // For their parsers: the file ends within @what header; the footprint, where
 // @memory_bytes is what a header says of itself and 0 means the size of the file.

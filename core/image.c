@@ -394,6 +394,36 @@ static int load(const struct image *image, struct memory *mem, uint64_t ram_base
 	}
 }
 
+static int copy_whole(const struct image *image, uint8_t **data, size_t *size_bytes)
+{
+	struct image_source bytes = image_bytes(image);
+	uint8_t *copy = malloc(bytes.size_bytes);
+	int rc;
+
+	if (!copy)
+		return fail(ENOMEM, "%s: copy %llu MiB", image->path,
+			    (unsigned long long)(bytes.size_bytes / MIB));
+	rc = image_source_read(&bytes, 0, copy, bytes.size_bytes);
+	if (rc) {
+		free(copy);
+		return rc;
+	}
+	*data = copy;
+	*size_bytes = bytes.size_bytes;
+	return 0;
+}
+
+int image_unpack_whole(const struct image *image, uint8_t **data, size_t *size_bytes)
+{
+	struct image_source packed = packed_bytes(image);
+
+	if (image->kind == IMAGE_KIND_BZIMAGE)
+		return image_bzimage_unpack(image, data, size_bytes);
+	if (image->method)
+		return image_unpack(image->method, &packed, 0, data, size_bytes);
+	return copy_whole(image, data, size_bytes);
+}
+
 // The file is open still, so this is the same one, unless it was written to.
 static int read_again(const struct image *image, struct image *again)
 {

@@ -9,6 +9,7 @@
 #include "util.h"
 
 struct accel;
+struct cpu_view_ops;
 struct vcpu;
 
 // Inputs of a vCPU, for accel_ops.irq() where the GIC is not the accelerator's.
@@ -87,5 +88,9 @@ struct arm_accel_ops {
 	// A line of the accelerator's GIC.
 	void (*set_spi)(struct accel *accel, unsigned intid, bool high);
 };
+
+extern const struct cpu_view_ops arm_view_ops; // paging.c
+// The bits in which a return address may be signed, by EL1's TCR.
+uint64_t arm_signature_bits(uint64_t tcr);
 
 #endif

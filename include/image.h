@@ -95,6 +95,10 @@ int image_parse(struct image *image, const char *name, const void *data, size_t 
 int image_load(const struct image *image, struct memory *mem, uint64_t ram_base,
 	       struct image_placement *placement) MUST_CHECK;
 
+// All of the kernel, unpacked (of a bzImage the ELF file inside), in memory that the caller
+// frees. Returns 0 or -errno after a message.
+int image_unpack_whole(const struct image *image, uint8_t **data, size_t *size_bytes) MUST_CHECK;
+
 // How kernels may be packed: the name of the method number @index and whether this build
 // knows it; NULL beyond the last.
 const char *image_packing(unsigned index, bool *built);

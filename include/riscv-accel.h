@@ -12,6 +12,7 @@
 #include "util.h"
 
 struct accel;
+struct cpu_view_ops;
 struct vcpu;
 
 #define RISCV_IRQ_S_EXT 9 // scause number of the supervisor external interrupt
@@ -105,5 +106,7 @@ struct riscv_accel_ops {
 	const struct riscv_aia_ops *aia; // NULL: never has one
 	bool configurable;               // takes --disable-* and --custom-m*
 };
+
+extern const struct cpu_view_ops riscv_view_ops; // paging.c
 
 #endif

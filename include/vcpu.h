@@ -19,6 +19,7 @@
 struct arm_accel_ops;
 struct bus;
 struct bus_doorbell;
+struct cpu_view;
 struct loop;
 struct memory;
 struct metric_sink;
@@ -67,6 +68,9 @@ struct accel_ops {
 	void (*vcpu_exit)(struct vcpu *vcpu);
 	// Readable registers into @text, for a crash report; returns its length.
 	size_t (*dump)(struct vcpu *vcpu, char *text, size_t size);
+	// Fills in all but the memory, which is set, of @view, all else zero. False: it cannot
+	// be told. NULL: never.
+	bool (*view)(struct vcpu *vcpu, struct cpu_view *view);
 	// A non-maskable interrupt; 0 or -errno (no message). NULL: there is none.
 	int (*nmi)(struct vcpu *vcpu);
 	// Tells what it has counted; main thread, vCPUs may run. NULL: nothing.

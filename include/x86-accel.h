@@ -9,6 +9,7 @@
 #include "util.h"
 
 struct accel;
+struct cpu_view_ops;
 struct vcpu;
 
 // Selectors of the GDT that an entry finds (Documentation/arch/x86/boot.rst, 64-bit
@@ -59,5 +60,7 @@ struct x86_accel_ops {
 	void (*on_end)(struct accel *accel, void (*ended)(void *opaque, uint8_t vector),
 		       void *opaque);
 };
+
+extern const struct cpu_view_ops x86_view_ops; // paging.c
 
 #endif

@@ -301,6 +301,7 @@ const struct accel_ops kvm_accel_ops = {
 	.vcpu_init = kvm_vcpu_init,
 	.vcpu_exit = kvm_vcpu_exit,
 	.dump = kvm_arch_dump,
+	.view = riscv_kvm_view,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,

@@ -19,13 +19,13 @@ place() {
 	done
 }
 place 0 bytes util log options thread version iov
-place 1 aml boot bootargs bus control control-client device fdt image instance io-stats irq kvm-host loop memory metrics power \
+place 1 aml boot bootargs bus control control-client cpu-view device fdt image instance io-stats irq kvm-host loop memory metrics power symbols \
 	rate-limit term vcpu vm-config
 place 2 disk disk-image frames fs net
 place 3 balloon hw virtio virtio-devices virtqueue
 place 4 arm-accel machine riscv-accel riscv-soft x86-accel
 place 5 vm
-place 6 builtin remote
+place 6 builtin debug-trace remote
 
 # Who alone may include a header that names one concrete part.
 declare -A only_in=(
@@ -54,7 +54,7 @@ floor_of_file() {
 	virtio/* | hw/* | helpers/*) echo 3 ;;
 	x86/* | arm/* | riscv/*) echo 4 ;;
 	vm.c | vm-* | run-*) echo 5 ;;
-	main.c | builtin* | remote.*) echo 6 ;;
+	main.c | builtin* | remote.* | debug-trace.*) echo 6 ;;
 	*) echo none ;;
 	esac
 }

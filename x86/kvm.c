@@ -272,6 +272,7 @@ const struct accel_ops kvm_accel_ops = {
 	.vcpu_init = kvm_vcpu_init,
 	.vcpu_exit = kvm_vcpu_exit,
 	.dump = kvm_arch_dump,
+	.view = x86_kvm_view,
 	.nmi = inject_nmi,
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,

@@ -10,6 +10,7 @@
 #include "util.h"
 
 struct accel;
+struct cpu_view;
 struct kvm_cpuid2;
 struct vcpu;
 struct x86_chips;
@@ -49,6 +50,9 @@ int x86_cpuid_build(struct kvm_cpuid2 *cpuid, const struct x86_cpuid_config *con
 
 // kvm-msr.c: model-specific registers as after power on. Main thread, vCPU stopped.
 int x86_msr_reset(struct vcpu *vcpu) MUST_CHECK;
+
+// kvm-view.c: as struct accel_ops has it.
+bool x86_kvm_view(struct vcpu *vcpu, struct cpu_view *view);
 
 // kvm-clock.c: as struct accel_ops has it.
 void x86_kvm_hold_clock(struct accel *accel, bool is_hold);

@@ -42,6 +42,7 @@
 #include "decode.h"
 #include "log.h"
 #include "memory.h"
+#include "metrics.h"
 #include "mmu.h"
 
 #define DEFAULT_CACHE_BYTES (20 * MIB)
@@ -67,6 +68,11 @@ struct code_cache {
 	atomic_bool stale_any;
 	pthread_mutex_t emptying_lock; // one FENCE.I at a time; its holder waits for nobody
 	atomic_bool emptying;
+	// For code_metrics(). Guarded, in this order, by lock and emptying_lock against other
+	// writers.
+	_Atomic uint64_t pages_made;
+	_Atomic uint64_t pages_evicted;
+	_Atomic uint64_t pages_emptied;
 };
 
 static void *map_zeroed(uint64_t size_bytes)
@@ -235,6 +241,7 @@ static void empty_page(struct hart *h, struct code_page *page)
 			mark_stale(h->vm->code, page);
 		clear_slots(page);
 		forbid_writes(h, page);
+		soft_add(&h->vm->code->pages_emptied, 1);
 	}
 	pthread_mutex_unlock(&page->lock);
 }
@@ -255,6 +262,7 @@ void code_fence_i(struct hart *h)
 {
 	struct code_cache *cache = h->vm->code;
 
+	hart_count(h, SOFT_FENCE_I);
 	// Looked at in this order, so that none slips past another one's unfinished work.
 	if (!atomic_load(&cache->stale_any) && !atomic_load(&cache->emptying))
 		return;
@@ -296,6 +304,7 @@ static void evict(struct hart *h)
 			hart_await_fence(other, hart_post_fence(other, &fence));
 	}
 	cache->free_count = count;
+	soft_add(&cache->pages_evicted, count);
 }
 
 static struct code_page *take_page(struct hart *h)
@@ -334,6 +343,7 @@ static void make_page(struct hart *h, const uint8_t *host, uint64_t ram_page)
 	// Others find the page at once, but decode nothing until writes are noticed.
 	pthread_mutex_lock(&page->lock);
 	init_page(page, host, ram_page);
+	soft_add(&cache->pages_made, 1);
 	atomic_store(&cache->by_ram_page[ram_page], page);
 	atomic_fetch_or(&cache->flags[ram_page], FLAG_CODE);
 	forbid_writes(h, page);
@@ -372,6 +382,25 @@ void code_reset(struct soft_vm *vm)
 	cache->free_count = cache->page_count;
 }
 
+void code_metrics(const struct soft_vm *vm, struct metric_sink *sink)
+{
+	const struct code_cache *cache = vm->code;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} counts[] = {
+		{ "code_pages_made", atomic_load(&cache->pages_made) },
+		{ "code_pages_evicted", atomic_load(&cache->pages_evicted) },
+		{ "code_pages_emptied", atomic_load(&cache->pages_emptied) },
+	};
+
+	metric_put(sink, "vm", "code_cache_size", METRIC_INSTANT, METRIC_BYTES,
+		   cache->page_count * sizeof(struct code_page));
+	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++)
+		metric_put(sink, "vm", counts[i].name, METRIC_CUMULATIVE, METRIC_NONE,
+			   counts[i].value);
+}
+
 // -- decoding --
 
 static uint16_t fetch16(const uint8_t *host, unsigned offset)
@@ -395,10 +424,13 @@ static unsigned decode_one(struct code_page *page, unsigned offset, slot_t *slot
 	return 4;
 }
 
-static void decode_from(struct code_page *page, unsigned i)
+// Returns how many instructions it decoded.
+static unsigned decode_from(struct code_page *page, unsigned i)
 {
+	unsigned n = 0;
+
 	page->low = MIN(page->low, (uint16_t)i);
-	for (unsigned n = 0; n < DECODE_AHEAD && i < SLOTS_PER_PAGE && !page->slots[i]; n++) {
+	for (; n < DECODE_AHEAD && i < SLOTS_PER_PAGE && !page->slots[i]; n++) {
 		slot_t slot;
 		unsigned length = decode_one(page, i * 2, &slot);
 
@@ -406,20 +438,23 @@ static void decode_from(struct code_page *page, unsigned i)
 		page->high = MAX(page->high, (uint16_t)(i + 1));
 		i += length / 2;
 		if (decode_is_jump(slot))
-			break;
+			return n + 1;
 	}
+	return n;
 }
 
 bool code_decode(struct hart *h, const slot_t *s)
 {
 	struct code_page *page =
 		(struct code_page *)((uintptr_t)h->page_slots - offsetof(struct code_page, slots));
+	unsigned decoded = 0;
 	bool in_use;
 
 	pthread_mutex_lock(&page->lock);
 	in_use = page->in_use;
 	if (in_use)
-		decode_from(page, (unsigned)(s - page->slots));
+		decoded = decode_from(page, (unsigned)(s - page->slots));
 	pthread_mutex_unlock(&page->lock);
+	soft_add(&h->counters.counts[SOFT_DECODED], decoded);
 	return in_use;
 }

@@ -34,6 +34,8 @@ int code_page_get(struct hart *h, uint64_t gpa, struct code_page **page);
 bool code_decode(struct hart *h, const slot_t *s);
 // FENCE.I: forgets what was decoded from pages written since. For all harts.
 void code_fence_i(struct hart *h);
+// What the cache counts. Any thread.
+void code_metrics(const struct soft_vm *vm, struct metric_sink *sink);
 // Forgets everything. vCPUs stopped.
 void code_reset(struct soft_vm *vm);
 

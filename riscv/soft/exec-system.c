@@ -149,6 +149,7 @@ static COLD bool guest_call(struct hart *h)
 {
 	struct guest_call call = { .extension = h->x[17], .function = h->x[16] };
 
+	hart_count(h, SOFT_ECALLS);
 	for (unsigned i = 0; i < ARRAY_SIZE(call.args); i++)
 		call.args[i] = h->x[10 + i];
 	h->exit = vcpu_guest_call(h->vcpu, &call);

@@ -30,11 +30,21 @@ void hart_count_instructions(struct hart *h, bool on)
 	memcpy(h->handlers, on ? exec_counting_handlers : exec_handlers, sizeof(h->handlers));
 }
 
+// Of causes there are no others; see take_interrupt() and enum trap_cause.
+static void count_trap(struct hart *h, uint64_t cause)
+{
+	if (cause & CAUSE_INTERRUPT)
+		soft_add(&h->counters.interrupts[(cause & ~CAUSE_INTERRUPT) % SOFT_INTERRUPTS], 1);
+	else
+		soft_add(&h->counters.exceptions[cause % SOFT_EXCEPTIONS], 1);
+}
+
 void hart_trap(struct hart *h, uint64_t pc, uint64_t cause, uint64_t tval)
 {
 	uint64_t base = h->stvec & ~3ULL;
 	bool vectored = (h->stvec & 3) == STVEC_VECTORED && cause & CAUSE_INTERRUPT;
 
+	count_trap(h, cause);
 	h->sepc = pc;
 	h->scause = cause;
 	h->stval = tval;
@@ -66,6 +76,7 @@ static void take_interrupt(struct hart *h, uint32_t due)
 // Does the fences of the queue. Under h->lock.
 static void do_fences(struct hart *h)
 {
+	soft_add(&h->counters.counts[SOFT_FENCES], h->fence_count);
 	for (unsigned i = 0; i < h->fence_count; i++) {
 		const struct fence *fence = &h->fences[i];
 
@@ -137,13 +148,30 @@ void hart_unpark(struct hart *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+static bool must_wait(struct hart *h)
+{
+	return !(atomic_load(&h->pending) & PENDING_KICK) && !due_interrupts(h);
+}
+
+// Lock held.
+static void sleep_until_due(struct hart *h)
+{
+	uint64_t since_ns = clock_monotonic_ns();
+
+	while (must_wait(h))
+		pthread_cond_wait(&h->wake, &h->lock);
+	soft_count_halt(&h->counters, clock_monotonic_ns() - since_ns);
+}
+
 void hart_wait(struct hart *h)
 {
+	hart_count(h, SOFT_WFI);
+	hart_count_retired(h);
 	pthread_mutex_lock(&h->lock);
 	park_locked(h);
 	atomic_store(&h->waiting, true);
-	while (!(atomic_load(&h->pending) & PENDING_KICK) && !due_interrupts(h))
-		pthread_cond_wait(&h->wake, &h->lock);
+	if (must_wait(h))
+		sleep_until_due(h);
 	atomic_store(&h->waiting, false);
 	unpark_locked(h);
 	pthread_mutex_unlock(&h->lock);

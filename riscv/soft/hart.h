@@ -13,6 +13,7 @@
 
 #include "decode.h"
 #include "riscv-accel.h"
+#include "stats.h"
 #include "util.h"
 #include "vcpu.h"
 
@@ -206,6 +207,8 @@ struct hart {
 	bool suspend_retentive;
 
 	_Atomic uint64_t deadline_ns; // when the timer thread raises STIP; ~0: never
+
+	struct soft_counters counters;
 };
 
 struct soft_vm {
@@ -237,6 +240,20 @@ static inline uint64_t pc_of(const struct hart *h, const slot_t *s)
 static inline bool hart_is_pending(struct hart *h)
 {
 	return unlikely(atomic_load_explicit(&h->pending, memory_order_relaxed));
+}
+
+// Own thread. Instructions are counted only for a guest that looks at instret.
+static inline void hart_count_retired(struct hart *h)
+{
+	if (h->counting)
+		atomic_store_explicit(&h->counters.counts[SOFT_RETIRED], h->instret,
+				      memory_order_relaxed);
+}
+
+// Own thread.
+static inline void hart_count(struct hart *h, enum soft_counter counter)
+{
+	soft_add(&h->counters.counts[counter], 1);
 }
 
 static inline bool interrupts_enabled(const struct hart *h)

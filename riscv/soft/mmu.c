@@ -3,6 +3,7 @@
 // paths of loads, stores and fetches (privileged ISA 12.3 to 12.6).
 #include "mmu.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -179,10 +180,15 @@ restart:
 	return page_fault(access);
 }
 
+static_assert(SOFT_WRITE_MISSES - SOFT_READ_MISSES == (int)MMU_WRITE &&
+		      SOFT_FETCH_MISSES - SOFT_READ_MISSES == (int)MMU_FETCH,
+	      "a counter for each kind of access");
+
 static int translate(struct hart *h, uint64_t va, enum mmu_access access, struct translation *tr)
 {
 	int cause;
 
+	hart_count(h, SOFT_READ_MISSES + access);
 	if (!satp_levels(h)) {
 		*tr = (struct translation){ .gpa = va, .global = true };
 		return CAUSE_NONE;
@@ -220,6 +226,7 @@ static int translate_data(struct hart *h, uint64_t va, enum mmu_access access, v
 static int device_access(struct hart *h, uint64_t va, uint64_t gpa, void *data, unsigned size,
 			 enum mmu_access access)
 {
+	hart_count(h, SOFT_MMIO);
 	// A device takes naturally aligned accesses only (PMA, privileged ISA 3.6).
 	if (gpa & (size - 1) || size > 8 ||
 	    vcpu_mmio(h->vcpu, gpa, data, size, access == MMU_WRITE)) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "code.h"
+#include "cpu-view.h"
 #include "exec.h"
 #include "fpu.h"
 #include "loop.h"
@@ -142,6 +143,21 @@ static size_t soft_dump(struct vcpu *vcpu, char *text, size_t size)
 	return MIN(used, size);
 }
 
+static bool soft_view(struct vcpu *vcpu, struct cpu_view *view)
+{
+	const struct hart *h = vcpu->priv;
+
+	view->ops = &riscv_view_ops;
+	view->pc = h->pc;
+	view->link = h->x[1];
+	view->sp = h->x[2];
+	view->frame = h->x[8];
+	view->entry = h->stvec & ~3ULL; // its MODE
+	view->in_kernel = h->priv == PRIV_S;
+	view->riscv.satp = h->satp;
+	return true;
+}
+
 static enum vcpu_exit soft_run(struct vcpu *vcpu)
 {
 	struct hart *h = vcpu->priv;
@@ -163,6 +179,8 @@ static enum vcpu_exit soft_run(struct vcpu *vcpu)
 		hart_park(h);
 	} while (exit == HART_EXIT_STATE);
 	h->fflags = fpu_get_flags();
+	hart_count(h, SOFT_EXITS);
+	hart_count_retired(h);
 	return exit;
 }
 
@@ -222,6 +240,8 @@ const struct accel_ops soft_accel_ops = {
 	.vcpu_init = soft_vcpu_init,
 	.vcpu_exit = soft_vcpu_exit,
 	.dump = soft_dump,
+	.view = soft_view,
+	.metrics = soft_metrics,
 	.run = soft_run,
 	.kick = soft_kick,
 	.irq = soft_irq,

@@ -275,6 +275,7 @@ static void flush_spaces(struct hart *h, const struct fence *fence)
 
 void mmu_flush(struct hart *h, const struct fence *fence)
 {
+	hart_count(h, SOFT_TLB_FLUSHES);
 	near_flush(h);
 	flush_spaces(h, fence);
 	// By ASID only: entries of global pages may stay, and most are.
