@@ -51,7 +51,8 @@ static bool is_code(const struct cpu_view *view, uint64_t va)
 {
 	struct cpu_page page;
 
-	return va && view->ops->translate(view, va, &page) && page.executable;
+	return va && view->ops->translate(view, va, &page) && page.executable &&
+	       memory_ptr(view->memory, page.gpa, 1);
 }
 
 // A return address without its signature (arm64's pointer authentication).

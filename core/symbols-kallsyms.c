@@ -92,47 +92,54 @@ static bool index_fits(const struct kallsyms *k)
 	return at;
 }
 
-static size_t table_end(const struct kallsyms *k)
-{
-	size_t at = k->table;
-
-	for (unsigned token = 0; token < TOKENS && at; token++)
-		at = string_end(k, at);
-	return at;
-}
-
-// The digits' strings are at @digits; back to token 0. False: those are no tokens.
-static bool find_table(struct kallsyms *k, size_t digits)
+// The digits' strings are at @digits; the place of token 1, back from there, or 0: those are
+// no tokens. Where token 0 begins only token_index tells: nothing ends what comes before.
+static size_t find_second(const struct kallsyms *k, size_t digits)
 {
 	const uint8_t *data = k->kernel.data;
 	size_t at = digits;
 
-	for (unsigned token = 0; token < '0'; token++) {
+	for (unsigned token = 1; token < '0'; token++) {
 		size_t begin = at;
 
 		while (begin > 1 && at - begin <= TOKEN_MAX_BYTES && data[begin - 2])
 			begin--;
 		if (begin <= 1 || at - begin > TOKEN_MAX_BYTES)
-			return false;
+			return 0;
 		at = begin - 1;
 	}
-	k->table = at;
-	return true;
+	return at;
 }
 
-static bool find_index(struct kallsyms *k)
+static size_t table_end(const struct kallsyms *k, size_t second)
 {
-	size_t end = table_end(k);
+	size_t at = second;
 
-	for (k->index = align_up(end, 2); end && k->index < end + 8; k->index += 2)
+	for (unsigned token = 1; token < TOKENS && at; token++)
+		at = string_end(k, at);
+	return at;
+}
+
+static bool find_index(struct kallsyms *k, size_t second)
+{
+	size_t end = table_end(k, second);
+
+	for (k->index = align_up(end, 2); end && k->index < end + 8; k->index += 2) {
+		size_t first_bytes =
+			has(k, k->index, 4) ? image_le16(k->kernel.data + k->index + 2) : SIZE_MAX;
+
+		if (first_bytes > second)
+			continue;
+		k->table = second - first_bytes;
 		if (index_fits(k))
 			return true;
+	}
 	return false;
 }
 
 static bool find_tokens(struct kallsyms *k)
 {
-	size_t at = 0;
+	size_t at = 0, second;
 
 	for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
 		const uint8_t *hit = memmem(k->kernel.data + at, k->kernel.size_bytes - at, DIGITS,
@@ -141,7 +148,8 @@ static bool find_tokens(struct kallsyms *k)
 		if (!hit)
 			return false;
 		at = (size_t)(hit - k->kernel.data);
-		if (find_table(k, at) && find_index(k))
+		second = find_second(k, at);
+		if (second && find_index(k, second))
 			return true;
 		at++;
 	}

@@ -11,6 +11,7 @@
 #include "util.h"
 
 struct accel;
+struct cpu_view;
 struct riscv_held_clock;
 struct vcpu;
 
@@ -92,6 +93,9 @@ int riscv_kvm_cpu_info(struct vcpu *vcpu, struct riscv_cpu_info *info);
 // message, where the host has none.
 int riscv_kvm_aia_open(struct accel *accel);
 extern const struct riscv_aia_ops riscv_kvm_aia_ops;
+
+// kvm-view.c: as struct accel_ops has it.
+bool riscv_kvm_view(struct vcpu *vcpu, struct cpu_view *view);
 
 // kvm-clock.c: as struct accel_ops has it.
 void riscv_kvm_hold_clock(struct accel *accel, bool is_hold);

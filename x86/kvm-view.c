@@ -10,14 +10,16 @@
 
 #define MSR_LSTAR 0xc0000082
 
+// 0 where KVM does not tell.
 static uint64_t read_lstar(int fd)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry.index = MSR_LSTAR };
+	uint64_t room[(sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)) /
+		      sizeof(uint64_t)] = { 0 };
+	struct kvm_msrs *msrs = (struct kvm_msrs *)room;
 
-	return ioctl(fd, KVM_GET_MSRS, &msrs) == 1 ? msrs.entry.data : 0;
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = MSR_LSTAR;
+	return ioctl(fd, KVM_GET_MSRS, msrs) == 1 ? msrs->entries[0].data : 0;
 }
 
 bool x86_kvm_view(struct vcpu *vcpu, struct cpu_view *view)

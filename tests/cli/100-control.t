@@ -74,6 +74,10 @@ run resume two
 
 run stat one --json
 like "stat: JSON" "$out" '^\{"name":"one","metrics":\[\{"source":"process","name":"resident_memory","type":"instant","unit":"bytes","value":[0-9]+\}'
+like "stat: the engine's counters" "$out" '"source":"vcpu0","name":"exits","type":"cumulative","unit":"none","value":[0-9]+'
+like "of the guest's calls" "$out" '"source":"vcpu0","name":"ecall_exit_stat","type":"cumulative","unit":"none","value":1\}'
+like "and its sleep" "$out" '"source":"vcpu0","name":"wfi_exit_stat","type":"cumulative","unit":"none","value":[1-9]'
+like "a histogram" "$out" '"name":"halt_wait_hist","type":"log","unit":"seconds","exponent10":-9,"buckets":\['
 run stat two
 like "stat: a table" "$out" ^two$'\n'.*kvik-vcpu-0$'\n'' +cpu_time +[0-9.]+ (s|ms)'
 run stat --all --prometheus

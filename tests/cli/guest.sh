@@ -6,7 +6,7 @@
 # shellcheck shell=bash
 
 # Registers by their ABI names.
-readonly zero=0 t0=5 t1=6 t2=7 t3=28 a0=10 a1=11 a2=12 a6=16 a7=17
+readonly zero=0 s0=8 t0=5 t1=6 t2=7 t3=28 a0=10 a1=11 a2=12 a6=16 a7=17
 
 # SBI extensions and functions (SBI 2.0 chapters 5, 10 and 12).
 readonly SBI_GETCHAR=2 SBI_DBCN=0x4442434E SBI_SRST=0x53525354
@@ -29,6 +29,8 @@ addiw() { code+=($((($3 & 0xfff) << 20 | $2 << 15 | $1 << 7 | 0x1b))); }
 slli() { code+=($(($3 << 20 | $2 << 15 | 1 << 12 | $1 << 7 | 0x13))); }
 lw() { code+=($((($3 & 0xfff) << 20 | $2 << 15 | 2 << 12 | $1 << 7 | 0x03))); }
 sw() { code+=($((($3 >> 5 & 0x7f) << 25 | $1 << 20 | $2 << 15 | 2 << 12 |
+	($3 & 0x1f) << 7 | 0x23))); }
+sd() { code+=($((($3 >> 5 & 0x7f) << 25 | $1 << 20 | $2 << 15 | 3 << 12 |
 	($3 & 0x1f) << 7 | 0x23))); }
 sub() { code+=($((0x40000033 | $3 << 20 | $2 << 15 | $1 << 7))); }
 rdtime() { code+=($((0xc0102073 | $1 << 7))); }
@@ -221,6 +223,25 @@ guest_clock() {
 	blt $t2 $t3 look
 	say $'jump\n'
 	j look
+	finish_image "$1"
+}
+
+# Prints "ready" and sleeps, with two frames on its stack (RISC-V ABIs, the frame record)
+# whose return addresses are those of bytes $2 and $3 of the image.
+guest_stack() {
+	begin
+	li $t0 0x80400000
+	li $t1 $((0x80200000 + $2))
+	sd $t1 $t0 -8
+	li $t1 0x80400100
+	sd $t1 $t0 -16
+	addi $s0 $t0 0
+	addi $t0 $t1 0
+	sd $zero $t0 -16
+	li $t1 $((0x80200000 + $3))
+	sd $t1 $t0 -8
+	say $'ready\n'
+	hang
 	finish_image "$1"
 }
 

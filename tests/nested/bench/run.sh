@@ -5,6 +5,7 @@
 # usage: tests/nested/bench/run.sh [OPTION...] [ARCH...]
 #
 #   --rounds N   how often; the two take turns, medians count (default 3)
+#   --only WHAT  commands: those that run VMs answer to; guests: all the rest
 #   --json FILE  write every figure to FILE, too
 #   -h, --help   this text
 #
@@ -13,10 +14,11 @@
 # instructions: the ratios hold for emulated computers, and repeat on busy ones.
 . "$(dirname "$0")/../lib.sh"
 
-rounds=3 json='' archs=()
+rounds=3 only='' json='' archs=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=${2:?} && shift ;;
+	--only) only=${2:?} && shift ;;
 	--json) json=${2:?} && shift ;;
 	-h | --help) sed -n '3,/^\. /{/^\. /!s/^# \{0,1\}//p}' "$0" && exit ;;
 	-*) echo "$0: unknown option $1" >&2 && exit 2 ;;
@@ -45,13 +47,16 @@ measure() {
 	use "$1"
 	compile "$1" gauge
 	compile "$1" blk
+	compile "$1" took
 	export KVIK_SUITE=trixie
 	"$files" fetch || bail "no kernel"
 	"$files" initrd "$work/initrd" "$here/bench/boot.init" virtio_mmio virtio_pci \
-		virtio_blk -- "$work/blk:bin/blk"
-	add+=("$2:bin/lkvm" "$work/gauge:bin/gauge" "$work/initrd:guest/initrd"
+		virtio_blk virtio_balloon -- "$work/blk:bin/blk"
+	add+=("$2:bin/lkvm" "$work/gauge:bin/gauge" "$work/took:bin/took"
+		"$work/initrd:guest/initrd"
 		"$("$files" path kernel):guest/kernel")
 	set_in_host rounds "$rounds"
+	set_in_host only "$only"
 	# QEMU 7.2 stops now and then when it counts instructions under SVM.
 	[ "$1" = x86_64 ] || icount=(--icount)
 	in_host bench.sh "${icount[@]}" --memory 3072 --time $((rounds * 1200)) >"$work/out" ||
@@ -97,7 +102,7 @@ for arch in "${archs[@]}"; do
 		continue
 	fi
 	measure "$arch" "${!lkvm}"
-	echo "$arch, exec to init and disk, $rounds rounds:"
+	echo "$arch, $rounds rounds:"
 	print_table
 	[ -z "$json" ] || write_json "$arch"
 done

@@ -33,6 +33,82 @@ measure() {
 	esac | sed "s/^/figure $monitor /"
 }
 
+# -- commands for a VM that runs --
+
+export HOME=/tmp # lkvm's directory of sockets
+
+# start_idle MONITOR: $pid is that of one whose guest does nothing.
+start_idle() {
+	case $1 in
+	kvik)
+		kvik run --accel kvm --cpus 1 --mem "${guest_mib}M" -n none --balloon --name bench \
+			--initrd /guest/initrd --params "quiet bench=idle" /guest/kernel \
+			</dev/null >/tmp/idle 2>&1 &
+		;;
+	lkvm)
+		lkvm run -c 1 -m "$guest_mib" --console serial --balloon --name bench \
+			-i /guest/initrd -p "console=ttyS0 panic=-1 quiet bench=idle" \
+			-k /guest/kernel </dev/null >/tmp/idle 2>&1 &
+		;;
+	esac
+	pid=$!
+	until grep -q BENCH-IDLE /tmp/idle; do
+		kill -0 "$pid" || return 1
+		sleep 1
+	done
+	sleep 2
+}
+
+# take MONITOR NAME COMMAND...: one figure, or with $ending two.
+take() {
+	local monitor=$1 name=$2
+	shift 2
+
+	# shellcheck disable=SC2086
+	if ! timeout 100 took $ending "$@" >/tmp/took 2>/tmp/took.err; then
+		echo "# $* failed: $(tail -n 1 /tmp/took.err)"
+		return
+	fi
+	# shellcheck disable=SC2046
+	set -- $(cat /tmp/took)
+	echo "figure $monitor ${name}_ms $1"
+	[ -z "$2" ] || echo "figure $monitor ${name}_gone_ms $2"
+}
+
+# The guest is not asked to end: kvmtool does not do that.
+measure_commands() { # measure_commands MONITOR
+	local ending='' memory='' force='' time=0
+
+	case $1 in
+	lkvm) memory=--memory ;;
+	kvik) force=--force ;;
+	esac
+	start_idle "$1" || return
+	while [ "$time" -lt 3 ]; do
+		time=$((time + 1))
+		take "$1" list "$1" list
+		# shellcheck disable=SC2086
+		take "$1" stat "$1" stat $memory -n bench
+		take "$1" pause "$1" pause -n bench
+		take "$1" resume "$1" resume -n bench
+	done
+	ending="-e $pid"
+	# shellcheck disable=SC2086
+	take "$1" stop "$1" stop $force -n bench
+	kill -9 "$pid" 2>/dev/null
+	wait "$pid"
+}
+
+# -- rounds --
+
+measure_guests() { # measure_guests MONITOR
+	measure "$1" "" ""
+	# Both with the kernel's self-tests, which kvik leaves out.
+	measure "$1" "" cryptomgr.notests=0
+	measure "$1" -t ""
+	measure "$1" "" "bench=io" --disk /tmp/disk
+}
+
 # The first start of each fills the host's page cache.
 for monitor in kvik lkvm; do
 	measure "$monitor" "" "" >/dev/null
@@ -44,10 +120,7 @@ while [ "$round" -lt "$rounds" ]; do
 	order="kvik lkvm"
 	[ $((round % 2)) = 1 ] || order="lkvm kvik"
 	for monitor in $order; do
-		measure "$monitor" "" ""
-		# Both with the kernel's self-tests, which kvik leaves out.
-		measure "$monitor" "" cryptomgr.notests=0
-		measure "$monitor" -t ""
-		measure "$monitor" "" "bench=io" --disk /tmp/disk
+		[ "$only" = commands ] || measure_guests "$monitor"
+		[ "$only" = guests ] || measure_commands "$monitor"
 	done
 done

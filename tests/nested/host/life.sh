@@ -89,9 +89,23 @@ button_of() { # button_of NAME OPTION...
 	ok "$name: it was the power key" prints '^ 01 00 74 00 01 00 00 00$'
 }
 
+# The guest mostly sleeps.
+is_idle() {
+	local left=20
+
+	until [ "$left" = 0 ]; do
+		left=$((left - 1))
+		vm debug --dump >/dev/null
+		! grep -qE '  (do_idle|cpu_startup_entry)\+0x' /tmp/command || return 0
+	done
+	sed 's/^/# /' /tmp/command
+	return 1
+}
+
 deaf_one() {
 	until='^deaf$'
 	start "deaf" --cpus 1
+	ok "debug: the trace of an idle kernel" is_idle
 	vm stop --timeout 1
 	ends
 	ok "a guest that does not listen is ended" says "3:guest: stopped"
