@@ -126,7 +126,7 @@ static bool find_index(struct kallsyms *k, size_t second)
 
 	for (k->index = align_up(end, 2); end && k->index < end + 8; k->index += 2) {
 		size_t first_bytes =
-			has(k, k->index, 4) ? image_le16(k->kernel.data + k->index + 2) : SIZE_MAX;
+			has(k, k->index, 4) ? load_le16(k->kernel.data + k->index + 2) : SIZE_MAX;
 
 		if (first_bytes > second)
 			continue;
