@@ -3,84 +3,20 @@
 // not let it have one, the tests are skipped.
 
 #include <fcntl.h>
-#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "log.h"
 #include "net-fixture.h"
+#include "tap-fixture.h"
 
-#define TYPE 0x88b5 // IEEE 802: for local experiments
 #define HEADER_BYTES NET_VNET_HEADER_BYTES
 #define MAX_FRAME (HEADER_BYTES + 1514)
-
-static const char *why_not;
-
-// -- a network of our own --
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		why_not = "this host lets a user map no ids";
-	if (fd >= 0)
-		close(fd);
-}
-
-static void enter_network(void)
-{
-	char map[32];
-
-	snprintf(map, sizeof(map), "0 %u 1", getuid());
-	if (unshare(CLONE_NEWNET) == 0)
-		return;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-		why_not = "this host gives a user no network of its own";
-		return;
-	}
-	write_text("/proc/self/setgroups", "deny");
-	write_text("/proc/self/uid_map", map);
-}
-
-// IPv6 looks for routers and neighbours by itself: no frame but the tests' shall pass.
-static void silence_network(void)
-{
-	const char *const files[] = {
-		"/proc/sys/net/ipv6/conf/all/disable_ipv6",
-		"/proc/sys/net/ipv6/conf/default/disable_ipv6",
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
-		if (access(files[i], W_OK) == 0)
-			write_text(files[i], "1");
-}
-
-static void try_tap(void)
-{
-	int fd = open("/dev/net/tun", O_RDWR);
-	struct ifreq ifr = { .ifr_flags = IFF_TAP };
-
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
-		why_not = "this host has no taps for a user";
-	if (fd >= 0)
-		close(fd);
-}
-
-static int setup(void **state)
-{
-	if (!why_not)
-		return 0;
-	print_message("%s\n", why_not);
-	skip();
-	return 0;
-}
 
 // -- interfaces --
 
@@ -123,30 +59,6 @@ static void make_tap(const char *name, short flags, bool persistent)
 	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
 	assert_int_equal(ioctl(fd, TUNSETPERSIST, persistent), 0);
 	close(fd);
-}
-
-static int open_packets(const char *name)
-{
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(TYPE),
-		.sll_ifindex = (int)if_nametoindex(name),
-	};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(TYPE));
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static void make_frame(uint8_t *frame, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		frame[i] = (uint8_t)(i * 3);
-	memset(frame, 0xff, 6);
-	memcpy(frame + 6, "\x02\x01\x02\x03\x04\x05", 6);
-	frame[12] = TYPE >> 8;
-	frame[13] = TYPE & 0xff;
 }
 
 // -- tests --
@@ -540,38 +452,35 @@ static void test_bridge_helper(void **state)
 	assert_int_equal(net_open(&net, &config), -ENOENT);
 }
 
-#define TEST(test) cmocka_unit_test_setup(test, setup)
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_tap),
-		TEST(test_named_tap),
-		TEST(test_existing_tap),
-		TEST(test_frames),
-		TEST(test_bad_frames),
-		TEST(test_offloads),
-		TEST(test_pairs),
-		TEST(test_pairs_of_existing_taps),
-		TEST(test_link),
-		TEST(test_deleted),
-		TEST(test_mtu_of_existing_tap),
-		TEST(test_fd),
-		TEST(test_wrong_fd),
-		TEST(test_refused),
-		TEST(test_scripts),
-		TEST(test_bridge_helper),
+		cmocka_unit_test(test_new_tap),
+		cmocka_unit_test(test_named_tap),
+		cmocka_unit_test(test_existing_tap),
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_bad_frames),
+		cmocka_unit_test(test_offloads),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_pairs_of_existing_taps),
+		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_deleted),
+		cmocka_unit_test(test_mtu_of_existing_tap),
+		cmocka_unit_test(test_fd),
+		cmocka_unit_test(test_wrong_fd),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_bridge_helper),
 	};
 	int ret;
 
 	if (argc > 1 && strcmp(argv[1], "--use-vnet") == 0)
 		return be_helper(argc, argv);
 	enter_network();
-	silence_network();
-	if (!why_not)
-		try_tap();
-	if (!mkdtemp(work))
-		why_not = "no directory for scripts";
+	if (!why_not && !mkdtemp(work))
+		why_not = "there is no directory for scripts";
+	if (why_not)
+		return skip_all();
 	alarm(60); // a hang is a failure
 	ret = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(make_script("up", ""));
