@@ -4,8 +4,9 @@
 // A client is a small state machine on the server's loop. What it has not ended with a
 // newline is kept, up to CONTROL_LINE_MAX bytes; what it does not read is kept, too, up
 // to OUTPUT_MAX bytes: beyond either it is dropped. With CALLS_MAX requests unanswered
-// it is not read any more until one was. Of silent clients at most CLIENTS_MAX stay; the
-// one that has been silent for longest makes room.
+// it is not read any more until one was. Of silent clients at most CLIENTS_MAX stay for
+// longer than PATIENCE_NS, and CLIENTS_LIMIT at all; the one that has been silent for longest
+// makes room. Whoever asks at once is heard, however many come with it.
 
 #include "control.h"
 
@@ -23,6 +24,8 @@
 #include "version.h"
 
 #define CLIENTS_MAX 64
+#define CLIENTS_LIMIT 512
+#define PATIENCE_NS (1000 * 1000000ULL)
 #define CALLS_MAX 8
 #define OUTPUT_MAX (1 * MIB)
 #define READ_BYTES 4096
@@ -32,6 +35,7 @@ struct client {
 	struct loop_fd event;
 	struct control *control;
 	uint64_t id;
+	uint64_t spoke_ns; // when it did last, or came
 	bool subscribed;
 	bool closing; // gets what it was promised, then is closed
 	unsigned calls;
@@ -116,6 +120,7 @@ static void move_to_front(struct client *client)
 {
 	struct control *control = client->control;
 
+	client->spoke_ns = clock_monotonic_ns();
 	*find_link(control, client) = client->next;
 	client->next = control->clients;
 	control->clients = client;
@@ -126,15 +131,30 @@ static bool is_silent(const struct client *client)
 	return !client->calls && !client->subscribed;
 }
 
-static void make_room(struct control *control)
+static struct client *longest_silent(struct control *control)
 {
-	struct client *oldest = NULL;
+	struct client *longest = NULL;
 
 	for (struct client *client = control->clients; client; client = client->next)
 		if (is_silent(client))
-			oldest = client;
-	if (control->client_count >= CLIENTS_MAX && oldest)
-		drop_client(oldest);
+			longest = client;
+	return longest;
+}
+
+static bool is_crowded(const struct control *control, const struct client *longest)
+{
+	return control->client_count >= CLIENTS_LIMIT ||
+	       (control->client_count >= CLIENTS_MAX &&
+		clock_monotonic_ns() - longest->spoke_ns >= PATIENCE_NS);
+}
+
+// @is_full: this process can have no more files.
+static void make_room(struct control *control, bool is_full)
+{
+	struct client *longest = longest_silent(control);
+
+	if (longest && (is_full || is_crowded(control, longest)))
+		drop_client(longest);
 }
 
 // -- sending --
@@ -425,6 +445,7 @@ static void add_client(struct control *control, int fd)
 	client->event = (struct loop_fd){ .fd = fd, .ready = client_ready };
 	client->control = control;
 	client->id = ++control->last_client;
+	client->spoke_ns = clock_monotonic_ns();
 	client->watched = EPOLLIN;
 	if (loop_add_fd(&control->loop, &client->event, EPOLLIN)) {
 		close(fd);
@@ -445,7 +466,8 @@ static void listener_ready(struct loop_fd *event, uint32_t epoll_events)
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
-			make_room(control);
+			make_room(control, true);
+		free_dropped(control);
 		return;
 	}
 	if (!may_connect(fd)) {
@@ -453,7 +475,7 @@ static void listener_ready(struct loop_fd *event, uint32_t epoll_events)
 		close(fd);
 		return;
 	}
-	make_room(control);
+	make_room(control, false);
 	add_client(control, fd);
 	free_dropped(control);
 }
