@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The life of a VM, as its guest sees it: memory taken and given back, time.
 . "$(dirname "$0")/lib.sh"
-plan 14
+plan 20
 
 export KVIK_RUNTIME_DIR=$work/run
 use_modules virtio_mmio virtio_balloon
@@ -68,3 +68,41 @@ vm stop --force
 wait "$pid"
 status=$?
 ok "stop" ended_with 143
+
+# An hour passes during a pause, by the host's clock as kvik sees it.
+uptimes() { tr -d '\r' <"$work/out" | sed -n 's/^clock: //p' | tr -d .; }
+clocks_go_on() {
+	uptimes | awk 'before && ($1 < before || $1 - before > 3000) { bad = 1 } { before = $1 } END { exit bad }'
+}
+if ! type "${CC:-cc}" &>/dev/null; then
+	skip 6 "no compiler"
+	exit
+elif [[ $KVIK == *obj-* ]]; then
+	skip 6 "a sanitizer's build does not take a preloaded library"
+	exit
+fi
+"${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -o "$work/skip-time.so" "$top/tests/boot/skip-time.c" -ldl ||
+	bail "cannot compile skip-time.c"
+export SKIP_TIME=$work/skip
+LD_PRELOAD=$work/skip-time.so start_guest '
+	while :; do
+		echo "clock: $(cut -d " " -f 1 /proc/uptime)"
+		sleep 0.5
+		dmesg | grep -iE "soft lockup|stall|unstable|blocked for more" && echo complaints
+	done' --name guest -m 256M -c 2
+ok "a guest that tells its time" wait_for '^clock: '
+sleep 2
+vm pause
+touch "$SKIP_TIME"
+sleep 1
+out=$("$KVIK" list --json)
+ok "the VM's own clock has jumped" says '"uptime_seconds":36[0-9][0-9]'
+ticks=$(uptimes | wc -l)
+vm resume
+ok "its timers come due after the hour" within 20 "\$(uptimes | wc -l) > $ticks + 8"
+ok "its clock has not seen the hour" clocks_go_on
+ok "the kernel has no complaints" prints_times 0 '^complaints'
+vm stop --force
+wait "$pid"
+status=$?
+ok "stop after the hour" ended_with 143
