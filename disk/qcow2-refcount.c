@@ -429,8 +429,8 @@ int qcow2_commit(struct qcow2_image *image, struct qcow2_reservation *reservatio
 	int ret = qcow2_refcount_add(image, run, 1);
 
 	unlink_reservation(reservation);
-	if (!ret)
-		image->fresh_cluster = MAX(image->fresh_cluster, run.first + run.count);
+	// Even if it failed: the guest's data lies there.
+	image->fresh_cluster = MAX(image->fresh_cluster, run.first + run.count);
 	return ret;
 }
 

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Applies requests to a disk as a guest would, for tests with other programs' eyes on it.
 //
-// usage: disk-io [-d DEPTH] IMAGE[,ro][,snapshot][,backing][,raw]
+// usage: disk-io [-d DEPTH] [-o FILE] IMAGE[,ro][,snapshot][,backing][,raw]
 //
 // Reads one request a line: "w OFFSET LENGTH BYTE" writes that byte, "r OFFSET LENGTH BYTE"
 // expects it, "z" and "u" write zeroes (u: may unmap), "d" discards, "f" flushes; and "q"
 // waits for all. Prints the number of each line when it is done, at once, so that a
-// kill loses none. Up to DEPTH requests are under way, never two that overlap.
+// kill loses none. Up to DEPTH requests are under way, never two that overlap. FILE is
+// made when the image is open.
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -173,22 +175,37 @@ static void parse(struct disk_config *config, char *text)
 	}
 }
 
+// Returns the image's argument; NULL for wrong ones.
+static char *parse_options(int argc, char **argv, const char **opened)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "d:o:")) != -1) {
+		if (option == 'd')
+			depth = MIN(MAX(atoi(optarg), 1), DEPTH_MAX);
+		else if (option == 'o')
+			*opened = optarg;
+		else
+			return NULL;
+	}
+	return optind == argc - 1 ? argv[optind] : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct disk_config config = { 0 };
+	const char *opened = NULL;
+	char *image = parse_options(argc, argv, &opened);
 	struct loop loop;
 	struct disk *disk;
 
-	if (argc > 3 && !strcmp(argv[1], "-d")) {
-		depth = MIN(MAX(atoi(argv[2]), 1), DEPTH_MAX);
-		argv += 2;
-		argc -= 2;
-	}
-	if (argc != 2)
+	if (!image)
 		return 125;
-	parse(&config, argv[1]);
+	parse(&config, image);
 	if (disk_open(&disk, &config) || loop_init(&loop) ||
 	    disk_attach(disk, &loop, (struct disk_events){ 0 }, &queue))
+		return 125;
+	if (opened && mknod(opened, S_IFREG | 0600, 0))
 		return 125;
 	serve();
 	disk_detach(queue);
