@@ -153,7 +153,7 @@ help:
 	@echo 'make cross           static programs for three architectures: build/ARCH/kvik-static'
 	@echo 'make install         program, man pages and completions, to DESTDIR and prefix (/usr/local)'
 	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
-	@echo 'make check-qcow2     qcow2 images beside qemu-img and qemu-io; check-qcow2-soak: at length'
+	@echo 'make check-qcow2     disks beside qemu-img and qemu-io, and faults; check-qcow2-soak: at length'
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
 	@echo 'make check-distro    a Debian root file system up to its login prompt'

@@ -72,7 +72,7 @@ start_guest "$(configure 192.168.34.15/24)"'
 		[ "$now" = "$seen" ] || echo "carrier: $now"
 		seen=$now
 		ping -c 1 -W 1 192.168.34.1 >/dev/null
-	done' --network mode=tap,tapif=mine
+	done' --network mode=tap,tapif=mine,bw=8M
 carriers() { # carriers N VALUE: the Nth line about the carrier says so
 	tr -d '\r' <"$work/out" | grep -a '^carrier: ' | sed -n "$1p" | grep -q "^carrier: $2\$"
 }
@@ -80,10 +80,15 @@ status='still runs'
 ok "link: the guest serves" wait_for 'guest serves'
 ok "link: up at first" within 20 carriers 1 1
 ok "link: TCP from the guest" within 20 "$netpeer" get 192.168.34.15 8000 1000000
+"$netpeer" get 192.168.34.15 8000 40000000 >"$work/flow" 2>&1 &
+flow=$!
+sleep 1
 ip link set mine down
 ok "link: the guest sees it go down" within 20 carriers 2 0
+ok "link: TCP was under way" kill -0 "$flow"
 ip link set mine up
 ok "link: the guest sees it come back" within 20 carriers 3 1
+ok "link: TCP goes on" within 60 grep -q '^get ok 40000000 ' "$work/flow"
 ok "link: TCP from the guest again" within 20 "$netpeer" get 192.168.34.15 8000 1000000
 ip link del mine
 ok "link: the guest sees that the interface is gone" within 20 carriers 4 0

@@ -6,7 +6,7 @@
 
 slirp=${KVIK_SLIRP:-$(dirname "$KVIK")/kvik-slirp}
 [ -x "$slirp" ] || skip_all "no $slirp"
-plan 34
+plan 37
 
 echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
 mount --bind "$work/resolv.conf" "$(realpath /etc/resolv.conf)" || bail "no resolv.conf of its own"
@@ -74,6 +74,7 @@ ok "MTU 1500: UDP" prints '^large datagrams: udp ok 42000 '
 start_guest "$dhcp"'
 	netpeer serve 0.0.0.0 8000 &
 	echo "guest serves"
+	until ! netpeer put 192.168.33.1 7000 1000000000; do :; done && echo "flow: ended" &
 	while sleep 0.2; do
 		downs=$(cat /sys/class/net/eth0/carrier_down_count)
 		[ "$downs" = "$seen" ] || echo "carrier went down $downs times"
@@ -97,8 +98,17 @@ ok "forward: TCP to the guest" through put 4000000
 ok "forward: UDP" within 20 "$netpeer" udp 127.0.0.1 2201 50 1000
 
 before=$(helper_of_guest) || bail "kvik has no helper"
+"$netpeer" get 127.0.0.1 2200 4000000000 >"$work/flow" 2>&1 &
+flow=$!
+sleep 1
+ok "TCP flows" kill -0 "$flow"
 kill -KILL "$before"
+flow_ended() {
+	! kill -0 "$flow" && grep -q '^netpeer: ' "$work/flow"
+}
+ok "a killed helper: TCP from the guest ends" within 20 flow_ended
 ok "a killed helper: the guest sees its link go down" wait_for 'carrier went down [1-9]'
+ok "a killed helper: TCP to the host ends" wait_for '^flow: ended'
 ok "a killed helper: kvik says so" reports 'warning:.*kvik-slirp.*signal 9.*starting it again'
 ok "a killed helper: another one runs" within 10 helper_of_guest
 ok "a killed helper: the forward is back" through get 4000000

@@ -85,7 +85,7 @@ static void parse_when(struct rule *rule, char *text)
 	} else if (*text == '@') {
 		rule->from = strtoul(text + 1, &end, 0);
 		if (*end == '-')
-			rule->to = strtoul(end + 1, &end, 0);
+			rule->to = strtoul(end + 1, &end, 0) ?: ~0UL;
 	}
 	if (*end || !rule->every)
 		give_up(text);

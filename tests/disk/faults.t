@@ -2,19 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Disks on a host that fails: every request ends, what was acknowledged is there, what failed
 # says so, and an image stays in order.
+. "$(dirname "$0")/faults.sh"
 . "$(dirname "$0")/lib.sh"
 
 seed=${SEED:-1}
 shim=$work/fault-shim.so
-here=$top/tests/disk
 
-"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC -o "$shim" \
-	"$here/fault-shim.c" -ldl >cc 2>&1 || {
+build_shim "$shim" >cc 2>&1 || {
 	echo "Bail out! cannot build the shim: $(head -n 3 cc)"
 	exit 1
 }
-# A sanitizer's library comes first where there is one, and finds the shim behind it.
-sanitizer=$(ldd "$disk_io" | awk '/lib[atu]*san/ { print $3 }' | tr '\n' ' ')
 
 # with_faults FAULTS IMAGE COMMAND...
 with_faults() {
@@ -23,7 +20,7 @@ with_faults() {
 
 	rm -f faulted opened
 	FAULTS=$faults FAULT_FILE=$PWD/$image FAULT_WHILE=$PWD/opened FAULT_LOG=$PWD/faulted \
-		LD_PRELOAD="$sanitizer$shim" timeout -k 5 120 "$@"
+		LD_PRELOAD=$(preloads "$disk_io" "$shim") timeout -k 5 120 "$@"
 }
 
 # expected REQUESTS ACKNOWLEDGED: what must be there, as requests to read it: of each sector,
