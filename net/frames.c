@@ -33,6 +33,7 @@ void frames_buffer_clear(struct frames_buffer *buffer)
 {
 	buffer->start = 0;
 	buffer->end = 0;
+	buffer->drained = false;
 }
 
 // The kernel cuts it to what the host allows, where the privilege to go beyond is missing.
@@ -90,6 +91,7 @@ ssize_t frames_fill(struct frames_buffer *in, int fd, size_t max_bytes)
 	room.iov_base = in->data + in->end;
 	room.iov_len = MIN(in->size_bytes - in->end, max_bytes);
 	n = receive_some(fd, &room, 1);
+	in->drained = n > 0 && (size_t)n < room.iov_len;
 	if (n > 0)
 		in->end += (size_t)n;
 	return n;
@@ -124,7 +126,7 @@ bool frames_has_whole(const struct frames_buffer *in)
 	return !length_ok(length) || waiting(in) - FRAMES_HEADER_BYTES >= length;
 }
 
-ssize_t frames_next(struct frames_buffer *in, const uint8_t **frame)
+ssize_t frames_next(struct frames_buffer *in, uint8_t **frame)
 {
 	uint32_t length;
 
@@ -149,7 +151,7 @@ static size_t missing_bytes(const struct frames_buffer *in)
 // The buffer is left as if all had been read into it: what follows the frame stands where
 // it would, and so does the part of a frame that is still not whole.
 ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec *iov,
-			   unsigned count, size_t offset, bool *whole)
+			   unsigned count, bool *whole)
 {
 	size_t missing = missing_bytes(in), length, had, behind;
 	struct iovec pieces[IOV_MAX_DIRECT + 1];
@@ -160,12 +162,13 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 		return -ENOTSUP;
 	length = next_length(in);
 	had = length - missing;
-	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, offset + had, missing);
+	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, had, missing);
 	if (iov_total(pieces, used) < missing)
 		return -ENOTSUP;
 	behind = in->end + missing;
 	pieces[used] = (struct iovec){ in->data + behind, FRAMES_AHEAD_BYTES };
 	n = receive_some(fd, pieces, used + 1);
+	in->drained = n > 0 && (size_t)n < missing + FRAMES_AHEAD_BYTES;
 	if (n <= 0)
 		return n;
 	*whole = (size_t)n >= missing;
@@ -173,7 +176,7 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 		in->end += iov_to_buf(pieces, used, 0, in->data + in->end, (size_t)n);
 		return n;
 	}
-	iov_from_buf(iov, count, offset, in->data + in->start + FRAMES_HEADER_BYTES, had);
+	iov_from_buf(iov, count, 0, in->data + in->start + FRAMES_HEADER_BYTES, had);
 	in->start = behind;
 	in->end = behind + (size_t)n - missing;
 	return (ssize_t)length;

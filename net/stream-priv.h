@@ -39,7 +39,7 @@ struct stream {
 	uint32_t watched; // EPOLL* of peer
 	bool receive;     // readable() is wanted
 	bool large;       // the frames that come are
-	bool trusts;      // the receiver takes frames whose checksums need no check
+	bool trusts;      // the receiver takes frames whose checksums are not complete
 	bool full;        // the socket takes no more; writable() is owed
 	bool owed_writable;
 	bool link_told; // what link_changed() said last

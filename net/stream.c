@@ -21,7 +21,6 @@
 #define GATHER_BYTES (64 * KIB) // more is not kept waiting for the end of the round
 #define COPY_BYTES (4 * KIB)    // larger frames are sent as they lie
 #define LARGE_BYTES (16 * KIB)  // so are received ones
-#define PIECES_MAX 300          // of a frame: more than a queue of the device's has entries
 #define REDIAL_NS NSEC_PER_SEC
 
 static struct stream *stream_of(struct net *net)
@@ -201,12 +200,6 @@ static void expect_more(struct stream *stream)
 	loop_arm_timer(stream->loop, &stream->silence, clock_monotonic_ns() + stream->silence_ns);
 }
 
-// Before each frame, in the device's vectors.
-static size_t header_bytes(const struct stream *stream)
-{
-	return stream->net.info.vnet_header ? NET_VNET_HEADER_BYTES : 0;
-}
-
 // What frames_fill() returned: 0 when there is more in the buffer now; else what receive()
 // returns.
 static int check_fill(struct stream *stream, ssize_t n)
@@ -230,10 +223,15 @@ static ssize_t fill_in(struct stream *stream, const struct iovec *iov, unsigned 
 {
 	size_t max = stream->large ? FRAMES_AHEAD_BYTES : SIZE_MAX;
 	bool whole = false;
-	ssize_t n = frames_fill_direct(&stream->in, stream->fd, iov, count, header_bytes(stream),
-				       &whole);
+	ssize_t n;
 	int err;
 
+	// What has come since will be told.
+	if (stream->in.drained) {
+		stream->in.drained = false;
+		return check_fill(stream, -EAGAIN);
+	}
+	n = frames_fill_direct(&stream->in, stream->fd, iov, count, &whole);
 	if (n == -ENOTSUP)
 		n = frames_fill(&stream->in, stream->fd, max);
 	err = check_fill(stream, n);
@@ -250,7 +248,7 @@ static int refuse_length(struct stream *stream)
 
 static ssize_t take_frame(struct stream *stream, const struct iovec *iov, unsigned count)
 {
-	const uint8_t *frame;
+	uint8_t *frame;
 	ssize_t length;
 
 	while ((length = frames_next(&stream->in, &frame)) == -EAGAIN) {
@@ -261,7 +259,7 @@ static ssize_t take_frame(struct stream *stream, const struct iovec *iov, unsign
 	}
 	if (length < 0)
 		return refuse_length(stream);
-	if (iov_from_buf(iov, count, header_bytes(stream), frame, (size_t)length) != (size_t)length)
+	if (iov_from_buf(iov, count, 0, frame, (size_t)length) != (size_t)length)
 		return -EMSGSIZE;
 	return length;
 }
@@ -278,9 +276,11 @@ static ssize_t stream_receive(struct net *net, unsigned pair, const struct iovec
 	if (length < 0)
 		return length;
 	stream->large = (size_t)length > LARGE_BYTES;
-	if (stream->net.info.vnet_header)
-		vnet_put_header(iov, count, stream->trusts);
-	return length + (ssize_t)header_bytes(stream);
+	// A driver that takes no partial checksums gets whole ones.
+	if (stream->net.info.vnet_header && !stream->trusts &&
+	    vnet_complete(iov, count, (size_t)length))
+		return -EMSGSIZE;
+	return length;
 }
 
 static void stream_watch(struct net *net, unsigned pair, bool receive)
@@ -296,10 +296,13 @@ static void stream_watch(struct net *net, unsigned pair, bool receive)
 
 // -- sending --
 
-static int send_frame(struct stream *stream, const struct iovec *iov, unsigned count, size_t length)
+static int send_frame(struct stream *stream, const struct iovec *iov, unsigned count)
 {
+	size_t length = iov_total(iov, count);
 	int err;
 
+	if (length < FRAME_BYTES_MIN || length > FRAME_BYTES_MAX)
+		return -EMSGSIZE;
 	if (length <= COPY_BYTES && stream->out.end - stream->out.start < GATHER_BYTES) {
 		err = frames_put(&stream->out, iov, count);
 		end_round_soon(stream);
@@ -316,33 +319,6 @@ static int send_frame(struct stream *stream, const struct iovec *iov, unsigned c
 	return err;
 }
 
-static int send_checked(struct stream *stream, const struct iovec *iov, unsigned count)
-{
-	size_t length = iov_total(iov, count);
-
-	if (length < FRAME_BYTES_MIN || length > FRAME_BYTES_MAX)
-		return -EMSGSIZE;
-	return send_frame(stream, iov, count, length);
-}
-
-// Without the header before it; what that asks for is done.
-static int send_completed(struct stream *stream, const struct iovec *iov, unsigned count)
-{
-	size_t length = iov_total(iov, count);
-	struct iovec pieces[1 + PIECES_MAX];
-	struct vnet_start start;
-	int err = vnet_complete(&start, iov, count);
-
-	if (err)
-		return err;
-	pieces[0] = (struct iovec){ start.bytes, start.len };
-	count = 1 + iov_slice(&pieces[1], PIECES_MAX, iov, count, NET_VNET_HEADER_BYTES + start.len,
-			      length);
-	if (iov_total(pieces, count) != length - NET_VNET_HEADER_BYTES)
-		return -EMSGSIZE;
-	return send_checked(stream, pieces, count);
-}
-
 static int stream_send(struct net *net, unsigned pair, const struct iovec *iov, unsigned count)
 {
 	struct stream *stream = stream_of(net);
@@ -353,9 +329,7 @@ static int stream_send(struct net *net, unsigned pair, const struct iovec *iov, 
 		stream->owed_writable = true;
 		return -EAGAIN;
 	}
-	if (stream->net.info.vnet_header)
-		return send_completed(stream, iov, count);
-	return send_checked(stream, iov, count);
+	return send_frame(stream, iov, count);
 }
 
 static int stream_set_offloads(struct net *net, unsigned offloads)

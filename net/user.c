@@ -95,8 +95,8 @@ static uint16_t default_mtu(const struct net_config *config)
 	return config->backend == NET_USER_PASST ? USER_MTU_PASST : USER_MTU_SLIRP;
 }
 
-// kvik-slirp takes packets of any size, whatever the MTU; what it sends has not left the host
-// since its checksums were made.
+// kvik-slirp takes packets of any size, whatever the MTU, and makes no checksums for those of
+// its own, which have not left the host.
 static void offer_offloads(struct net_info *info)
 {
 	info->vnet_header = true;

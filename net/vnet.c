@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Headers before frames (virtio 1.2 5.1.6), for peers that know none.
+// Headers before frames (virtio 1.2 5.1.6): what they leave to the frame's receiver.
 
 #include "vnet.h"
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "iov.h"
@@ -33,51 +35,44 @@ static uint16_t sum_piece(const uint8_t *data, size_t len)
 	return fold(sum + word);
 }
 
-// Of all bytes from @offset on. A piece at an odd place counts with its bytes swapped.
-static uint16_t sum_from(const struct iovec *iov, unsigned count, size_t offset)
+// Of bytes [@begin, @end). A piece at an odd place counts with its bytes swapped.
+static uint16_t sum_range(const struct iovec *iov, unsigned count, size_t begin, size_t end)
 {
 	uint64_t sum = 0;
 	bool odd = false;
 
-	for (unsigned i = 0; i < count; i++) {
-		size_t skip = MIN(offset, iov[i].iov_len), len = iov[i].iov_len - skip;
-		uint16_t piece = sum_piece((const uint8_t *)iov[i].iov_base + skip, len);
+	for (unsigned i = 0; i < count && end; i++) {
+		size_t skip = MIN(begin, iov[i].iov_len), stop = MIN(end, iov[i].iov_len);
+		uint16_t piece = sum_piece((const uint8_t *)iov[i].iov_base + skip, stop - skip);
 
-		offset -= skip;
+		begin -= skip;
+		end -= stop;
 		sum += odd ? __builtin_bswap16(piece) : piece;
-		odd ^= len & 1;
+		odd ^= (stop - skip) & 1;
 	}
 	return fold(sum);
 }
 
-int vnet_complete(struct vnet_start *start, const struct iovec *iov, unsigned count)
+int vnet_complete(const struct iovec *iov, unsigned count, size_t bytes)
 {
 	struct net_header header;
 	size_t first, field;
 	uint16_t sum;
 
-	start->len = 0;
-	if (iov_to_buf(iov, count, 0, &header, sizeof(header)) < sizeof(header))
+	if (bytes < sizeof(header) ||
+	    iov_to_buf(iov, count, 0, &header, sizeof(header)) < sizeof(header))
 		return -EINVAL;
 	if (!(header.flags & NET_HEADER_NEEDS_CSUM))
 		return 0;
-	first = le16toh(header.csum_start);
+	first = sizeof(header) + le16toh(header.csum_start);
 	field = first + le16toh(header.csum_offset);
-	if (field + sizeof(sum) > sizeof(start->bytes))
+	if (field + sizeof(sum) > bytes)
 		return -EINVAL;
-	start->len = field + sizeof(sum);
-	if (iov_to_buf(iov, count, sizeof(header), start->bytes, start->len) < start->len)
-		return -EINVAL;
-	sum = (uint16_t)~sum_from(iov, count, sizeof(header) + first);
+	sum = (uint16_t)~sum_range(iov, count, first, bytes);
 	// 0 would say that there is none (RFC 768), and 0xffff is as good.
 	sum = sum ? sum : 0xffff;
-	memcpy(start->bytes + field, &sum, sizeof(sum));
-	return 0;
-}
-
-void vnet_put_header(const struct iovec *iov, unsigned count, bool valid)
-{
-	const struct net_header header = { .flags = valid ? NET_HEADER_DATA_VALID : 0 };
-
+	iov_from_buf(iov, count, field, &sum, sizeof(sum));
+	header.flags = 0;
 	iov_from_buf(iov, count, 0, &header, sizeof(header));
+	return 0;
 }

@@ -3,6 +3,8 @@
 
 # Unit tests: one program a module, run one by one; all may use fake-* and support-*.
 FAKES := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/fake-*.c tests/unit/support-*.c))
+# What of kvik-slirp needs no libslirp.
+FAKES += $(addprefix $(OBJ)/helpers/kvik-slirp/,flow.o polls.o ring.o segment.o tcp.o)
 $(OBJ)/libfakes.a: $(FAKES)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// libslirp between the guest's socket and the host's network.
+// Between the guest's socket and the host's network: libslirp, but for the guest's TCP
+// connections (tcp.c).
 //
-// A round: sleep in poll(), take what came from the guest, by the bufferful, let libslirp
-// look at the sockets of the host's that are ready, and send all that it made for the
-// guest with one call of the kernel's.
+// A round: sleep in poll(), look at the sockets of the host's that are ready, take what came
+// from the guest, by the bufferful, and send all small frames that this made for the guest
+// with one call of the kernel's. Each frame follows a header of virtio's, by which the guest
+// leaves checksums to us, and we to it.
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "frames.h"
+#include "iov.h"
 #include "log.h"
+#include "net.h"
+#include "polls.h"
 #include "slirp-helper.h"
+#include "tcp.h"
+#include "vnet.h"
 
 #define IN_BYTES (512 * KIB)
 // More waits only while the guest takes nothing; then frames are lost, as on a wire.
@@ -37,27 +43,43 @@ struct stack {
 	struct frames_buffer in;
 	struct frames_buffer out;
 	bool full; // the socket takes no more in this round
+	struct tcp *tcp;
 	struct timer *timers;
-	struct pollfd *polls; // [0] is the guest's socket
-	unsigned poll_count;
-	unsigned poll_room;
+	struct polls polls; // the first is the guest's socket
 	struct log_ratelimit limit;
 };
 
 // -- what libslirp calls --
 
+// A frame that waits in @out is sent.
+static bool send_frame(struct stack *stack, const struct iovec *iov, unsigned count)
+{
+	int err;
+
+	if (stack->full || iov_total(iov, count) <= COPY_BYTES)
+		return frames_put(&stack->out, iov, count) == 0;
+	err = frames_send(&stack->out, stack->fd, iov, count);
+	// An end of the connection is found at the end of the round.
+	stack->full = err != 0;
+	return err != -ENOBUFS;
+}
+
 static ssize_t send_packet(const void *frame, size_t len, void *opaque)
 {
-	struct stack *stack = opaque;
-	const struct iovec iov = { (void *)frame, len };
+	// Its checksums are good, and it has not left the host since.
+	struct net_header header = { .flags = NET_HEADER_DATA_VALID };
+	const struct iovec iov[] = { { &header, sizeof(header) }, { (void *)frame, len } };
 
-	if (len <= COPY_BYTES || stack->full) {
-		(void)!frames_put(&stack->out, &iov, 1);
-		return (ssize_t)len;
-	}
-	// An end of the connection is found at the end of the round.
-	stack->full = frames_send(&stack->out, stack->fd, &iov, 1) != 0;
+	(void)!send_frame(opaque, iov, 2);
 	return (ssize_t)len;
+}
+
+// For TCP, which keeps what cannot be sent.
+static bool send_segment(void *opaque, const struct iovec *iov, unsigned count)
+{
+	struct stack *stack = opaque;
+
+	return !stack->full && send_frame(stack, iov, count);
 }
 
 static void guest_error(const char *message, void *opaque)
@@ -175,6 +197,19 @@ static void set_ipv6(SlirpConfig *config)
 	config->in6_enabled = true;
 }
 
+static int create_tcp(struct stack *stack, const SlirpConfig *config)
+{
+	const struct tcp_config addresses = {
+		.host = config->vhost,
+		.nameserver = config->vnameserver,
+		.host6 = config->vhost6,
+		.nameserver6 = config->vnameserver6,
+	};
+	const struct tcp_wire wire = { send_segment, stack, (unsigned)config->if_mtu, 0 };
+
+	return tcp_create(&stack->tcp, &addresses, wire);
+}
+
 static int create_slirp(struct stack *stack, const struct settings *settings)
 {
 	struct in_addr mask = common_mask(settings);
@@ -196,7 +231,9 @@ static int create_slirp(struct stack *stack, const struct settings *settings)
 	config.vnameserver = nameserver_ip(settings, config.vnetwork);
 	set_ipv6(&config);
 	stack->slirp = slirp_new(&config, &callbacks, stack);
-	return stack->slirp ? 0 : fail_msg(EINVAL, "libslirp refuses this configuration");
+	if (!stack->slirp)
+		return fail_msg(EINVAL, "libslirp refuses this configuration");
+	return create_tcp(stack, &config);
 }
 
 static int add_forward(struct stack *stack, const struct settings *settings, const char *text)
@@ -248,30 +285,16 @@ int stack_create(struct stack **result, const struct settings *settings)
 
 static int add_poll(int fd, int events, void *opaque)
 {
-	struct stack *stack = opaque;
-
-	if (stack->poll_count == stack->poll_room) {
-		unsigned room = MAX(64U, stack->poll_room * 2);
-		struct pollfd *polls = realloc(stack->polls, room * sizeof(*polls));
-
-		if (!polls)
-			return -1;
-		stack->polls = polls;
-		stack->poll_room = room;
-	}
-	stack->polls[stack->poll_count] = (struct pollfd){
-		.fd = fd,
-		.events = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) |
-				  (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
-				  (events & SLIRP_POLL_PRI ? POLLPRI : 0)),
-	};
-	return (int)stack->poll_count++;
+	return polls_add(opaque, fd,
+			 (short)((events & SLIRP_POLL_IN ? POLLIN : 0) |
+				 (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+				 (events & SLIRP_POLL_PRI ? POLLPRI : 0)));
 }
 
 static int get_revents(int index, void *opaque)
 {
-	struct stack *stack = opaque;
-	int events = index < 0 ? 0 : stack->polls[index].revents;
+	const struct polls *polls = opaque;
+	int events = index < 0 ? 0 : polls->fds[index].revents;
 
 	return (events & POLLIN ? SLIRP_POLL_IN : 0) | (events & POLLOUT ? SLIRP_POLL_OUT : 0) |
 	       (events & POLLPRI ? SLIRP_POLL_PRI : 0) | (events & POLLERR ? SLIRP_POLL_ERR : 0) |
@@ -285,7 +308,7 @@ static int64_t now_ms(void)
 
 static uint32_t timer_timeout_ms(const struct stack *stack)
 {
-	int64_t nearest = INT64_MAX, now = now_ms();
+	int64_t nearest = tcp_deadline_ms(stack->tcp), now = now_ms();
 
 	for (const struct timer *timer = stack->timers; timer; timer = timer->next)
 		nearest = MIN(nearest, timer->deadline_ms);
@@ -310,35 +333,49 @@ static void run_timers(struct stack *stack)
 static int sleep_for_events(struct stack *stack)
 {
 	uint32_t timer_ms = timer_timeout_ms(stack), timeout_ms = timer_ms;
+	struct polls *polls = &stack->polls;
 	int ready;
 
-	stack->poll_count = 0;
-	if (add_poll(stack->fd, SLIRP_POLL_IN | (frames_empty(&stack->out) ? 0 : SLIRP_POLL_OUT),
-		     stack) < 0)
+	polls->count = 0;
+	if (polls_add(polls, stack->fd, POLLIN | (frames_empty(&stack->out) ? 0 : POLLOUT)) < 0)
 		return fail(ENOMEM, "a list of sockets");
-	slirp_pollfds_fill(stack->slirp, &timeout_ms, add_poll, stack);
+	slirp_pollfds_fill(stack->slirp, &timeout_ms, add_poll, polls);
 	// Without a socket of the host's there is nothing that it would have to look after.
-	if (stack->poll_count == 1)
+	if (polls->count == 1)
 		timeout_ms = timer_ms;
-	ready = poll(stack->polls, stack->poll_count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
+	tcp_add_polls(stack->tcp, polls);
+	ready = poll(polls->fds, polls->count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
 	if (ready < 0 && errno != EINTR)
 		return fail(errno, "poll");
-	slirp_pollfds_poll(stack->slirp, ready < 0, get_revents, stack);
+	slirp_pollfds_poll(stack->slirp, ready < 0, get_revents, polls);
+	tcp_take_polls(stack->tcp, polls, now_ms());
 	return 0;
+}
+
+// A frame with the header before it. What is left to us is done for libslirp, which checks.
+static void take_frame(struct stack *stack, uint8_t *data, size_t len)
+{
+	const struct iovec iov = { data, len };
+	size_t header = NET_VNET_HEADER_BYTES;
+
+	if (len < header || tcp_input(stack->tcp, data + header, len - header))
+		return;
+	if (!vnet_complete(&iov, 1, len))
+		slirp_input(stack->slirp, data + header, (int)(len - header));
 }
 
 // 0, or 1 at the end.
 static int take_frames(struct stack *stack)
 {
 	ssize_t n = frames_fill(&stack->in, stack->fd, SIZE_MAX), length;
-	const uint8_t *frame;
+	uint8_t *frame;
 
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0)
 		return 1;
 	while ((length = frames_next(&stack->in, &frame)) > 0)
-		slirp_input(stack->slirp, frame, (int)length);
+		take_frame(stack, frame, (size_t)length);
 	return length == -EAGAIN ? 0 : fail_msg(EPROTO, "what comes from kvik are no frames");
 }
 
@@ -351,9 +388,10 @@ int stack_run(struct stack *stack)
 
 		if (err)
 			return err;
-		if (stack->polls[0].revents & ~POLLOUT)
+		if (stack->polls.fds[0].revents & ~POLLOUT)
 			end = take_frames(stack);
 		run_timers(stack);
+		tcp_end_round(stack->tcp);
 		err = frames_flush(&stack->out, stack->fd);
 		stack->full = err == -EAGAIN;
 		if (err && err != -EAGAIN)

@@ -162,6 +162,14 @@ static void test_receives_large_frames_cut_anywhere(void **state)
 	}
 }
 
+// Without the loop, which would tell of what has come since a call that found no more.
+static ssize_t receive_pieces(struct rig *rig, const struct iovec *iov, unsigned count)
+{
+	ssize_t n = net_receive(rig->net, 0, iov, count);
+
+	return n == -EAGAIN ? net_receive(rig->net, 0, iov, count) : n;
+}
+
 static void test_receives_a_large_frame_into_many_pieces(void **state)
 {
 	struct rig *rig = *state;
@@ -172,12 +180,12 @@ static void test_receives_a_large_frame_into_many_pieces(void **state)
 	net_watch(rig->net, 0, false);
 	for (unsigned i = 0; i < 3; i++) {
 		peer_send(rig, 60000, i);
-		assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), 60000);
+		assert_int_equal(receive_pieces(rig, iov, ARRAY_SIZE(iov)), 60000);
 		assert_frame(rig->frame, 60000, i);
 	}
 	peer_send(rig, 60001, 9);
-	assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), -EMSGSIZE);
-	assert_int_equal(net_receive(rig->net, 0, iov, ARRAY_SIZE(iov)), -EAGAIN);
+	assert_int_equal(receive_pieces(rig, iov, ARRAY_SIZE(iov)), -EMSGSIZE);
+	assert_int_equal(receive_pieces(rig, iov, ARRAY_SIZE(iov)), -EAGAIN);
 }
 
 // More than the buffer holds, so that it wraps again and again.
