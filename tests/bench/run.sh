@@ -10,9 +10,9 @@
 #   --no-qemu    measure kvik alone
 #   -h, --help   this text
 #
-# TEST is the beginning of a test's name: boot, int, mem, fp, br, sys, jit, at, blk.
-# KVIK names the kvik to measure, QEMU the peer (default qemu-system-riscv64), TMPDIR
-# where the disk image lies.
+# TEST is the beginning of a test's name: boot, int, mem, fp, br, sys, jit, at, blk, qcow2,
+# net. KVIK names the kvik to measure, QEMU the peer (default qemu-system-riscv64), TMPDIR
+# where the disk images lie.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -42,11 +42,21 @@ while [ $# -gt 0 ]; do
 done
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/kvik-bench.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+server=
+# shellcheck disable=SC2329 # the trap calls it
+clean_up() {
+	[ -z "$server" ] || kill "$server"
+	rm -rf "$work"
+}
+trap clean_up EXIT
 figures=$work/figures # lines of: engine test seconds checksum work unit
 : >"$figures"
 
 # --- the guests ---
+
+wanted() { # wanted NAME: some test is, or begins with, NAME
+	[ ${#tests[@]} = 0 ] || [[ " ${tests[*]}" == *" $1"* ]]
+}
 
 prepare() {
 	"$files" fetch || die "no guest kernel"
@@ -54,27 +64,50 @@ prepare() {
 	type riscv64-linux-gnu-gcc &>/dev/null || die "install gcc-riscv64-linux-gnu"
 	riscv64-linux-gnu-gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -pthread \
 		-ffp-contract=off -march=rv64gc -o "$work/rvbench" "$here"/guest/*.c -lm
-	"$files" initrd "$work/initrd" "$here/init" virtio_mmio virtio_blk -- \
+	"$files" initrd "$work/initrd" "$here/init" virtio_mmio virtio_blk virtio_net -- \
 		"$work/rvbench:bin/rvbench"
-	truncate -s ${disk_mib}M "$work/disk"
+	! wanted net || start_server
+	new_disks
 	if [ ${#engines[@]} -gt 1 ] && ! type "$QEMU" &>/dev/null; then
 		echo "bench: no $QEMU here: kvik alone (QEMU=PATH names another)" >&2
 		engines=(kvik)
 	fi
 }
 
+# New ones for each guest: who comes second is not to find its space allocated.
+new_disks() {
+	rm -f "$work/disk" "$work/qcow2"
+	truncate -s ${disk_mib}M "$work/disk"
+	"$KVIK" disk create "$work/qcow2" ${disk_mib}M >/dev/null || die "no qcow2 image"
+}
+
+start_server() {
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$work/tcp-server" \
+		"$here/tcp-server.c" || die "cannot compile tcp-server"
+	"$work/tcp-server" 5001 &
+	server=$!
+	network_kvik=(user) network_qemu=(-device "virtio-net-device,netdev=net"
+		-netdev "user,id=net,net=192.168.33.0/24,host=192.168.33.1,dhcpstart=192.168.33.15")
+}
+network_kvik=(none) network_qemu=(-nic none)
+
 # Replaces this shell by an engine that runs the guest; $1 follows the generated kernel
 # parameters.
 exec_kvik() {
-	exec "$KVIK" run -n none --cpus 1 --mem ${memory_mib}M --initrd "$work/initrd" \
-		--disk "$work/disk" --params "quiet $1" "$kernel"
+	exec "$KVIK" run -n "${network_kvik[@]}" --cpus 1 --mem ${memory_mib}M \
+		--initrd "$work/initrd" --disk "$work/disk" --disk "$work/qcow2" \
+		--params "quiet $1" "$kernel"
 }
 
 exec_qemu() {
-	exec "$QEMU" -M virt -smp 1 -m $memory_mib -nographic -no-reboot -nic none \
+	# Its virtio-mmio slots are filled from the last one on, and the kernel names disks as
+	# it finds them, from the first: the raw one comes last.
+	exec "$QEMU" -M virt -smp 1 -m $memory_mib -nographic -no-reboot "${network_qemu[@]}" \
 		-global virtio-mmio.force-legacy=false -kernel "$kernel" -initrd "$work/initrd" \
+		-drive "if=none,id=qcow2,format=qcow2,file=$work/qcow2,discard=unmap" \
 		-drive "if=none,id=disk,format=raw,file=$work/disk,discard=unmap" \
-		-device virtio-blk-device,drive=disk -append "console=ttyS0 quiet $1"
+		-device virtio-blk-device,drive=qcow2 -device virtio-blk-device,drive=disk \
+		-append "console=ttyS0 quiet $1"
 }
 
 # cpu_seconds PID: user and system time so far.
@@ -99,16 +132,13 @@ boot() {
 
 # measure ENGINE: runs the tests in one guest.
 measure() {
+	new_disks
 	("exec_$1" "-- -s $scale ${tests[*]}" 2>"$work/err" </dev/null) | tr -d '\r' >"$work/out" || :
 	grep -q '^BENCH-DONE' "$work/out" || {
 		tail -n 5 "$work/out" "$work/err" >&2
 		die "$1 did not finish"
 	}
 	sed -n "s/^BENCH /$1 /p" "$work/out" >>"$figures"
-}
-
-wanted() { # wanted NAME: some test is, or begins with, NAME
-	[ ${#tests[@]} = 0 ] || [[ " ${tests[*]}" == *" $1"* ]]
 }
 
 # --- results ---
@@ -136,21 +166,21 @@ print_table() {
 		times[$1, $2] = times[$1, $2] " " $3; work[$2] = $5 " " $6
 	}
 	END {
-		printf "%-16s %10s %10s %8s  %s\n", "test", "kvik s", "QEMU s", "speed", "work"
+		printf "%-19s %10s %10s %8s  %s\n", "test", "kvik s", "QEMU s", "speed", "work"
 		for (i = 1; i <= tests; i++) {
 			name = order[i]; k = median(times["kvik", name])
 			if (!(("qemu", name) in times)) {
-				printf "%-16s %10.3f %10s %8s  %s\n", name, k, "-", "-", work[name]
+				printf "%-19s %10.3f %10s %8s  %s\n", name, k, "-", "-", work[name]
 				continue
 			}
 			q = median(times["qemu", name])
-			printf "%-16s %10.3f %10.3f %7.2fx  %s\n", name, k, q, k ? q / k : 0, work[name]
+			printf "%-19s %10.3f %10.3f %7.2fx  %s\n", name, k, q, k ? q / k : 0, work[name]
 			if (k && q) { group = name; sub(/-.*/, "", group)
 				if (!(group in n)) groups[++count] = group
 				log_sum[group] += log(q / k); n[group]++ }
 		}
 		for (i = 1; i <= count; i++)
-			printf "%-16s %10s %10s %7.2fx  geometric mean of %d\n", groups[i], "", "", \
+			printf "%-19s %10s %10s %7.2fx  geometric mean of %d\n", groups[i], "", "", \
 				exp(log_sum[groups[i]] / n[groups[i]]), n[groups[i]]
 		printf "Medians of %d rounds; speed is QEMU'\''s time by kvik'\''s: above 1, kvik is faster.\n", rounds
 	}' "$figures"

@@ -78,11 +78,12 @@ compiler_of() { # compiler_of ARCH
 	if [ "$(uname -m)" = "$1" ]; then echo gcc; else echo "$1-linux-gnu-gcc"; fi
 }
 
-compile() { # compile SOURCE: leaves $work/NAME, static, for $arch
-	local name=${1##*/}
+compile() { # compile NAME SOURCE...: leaves $work/NAME, static, for $arch
+	local name=$1
+	shift
 
 	"$(compiler_of "$arch")" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -pthread \
-		-o "$work/${name%.c}" "$1" || bail "cannot compile $1 for $arch"
+		-o "$work/$name" "$@" -lm || bail "cannot compile $name for $arch"
 }
 
 # add_io_guest: one with disk and network drivers, mkfs.ext4 and e2fsck, at /guest/io/; and
@@ -92,7 +93,7 @@ add_io_guest() {
 	local -a tools=()
 
 	export KVIK_SUITE=trixie
-	compile "$top/tests/boot/netpeer.c"
+	compile netpeer "$top/tests/boot/netpeer.c"
 	tree=$("$files" fetch 2>"$work/fetch" && "$files" extra e2fsprogs libext2fs2t64 libcom-err2 \
 		libblkid1 libuuid1 libc6 2>"$work/fetch") ||
 		bail "cannot fetch a guest with e2fsprogs for $arch: $(tail -n 1 "$work/fetch")"
@@ -121,7 +122,7 @@ add_life_guest() {
 	add+=("$("$files" path kernel):guest/life/kernel" "$work/initrd-life:guest/life/initrd")
 }
 
-# add_slirp: kvik-slirp beside kvik, with the libraries that it is linked to.
+# add_slirp PLACE: kvik-slirp, with the libraries that it is linked to.
 add_slirp() {
 	local tree libs lib
 
@@ -134,7 +135,7 @@ add_slirp() {
 		-idirafter "$tree/usr/include" -o "$work/kvik-slirp" "$top"/helpers/kvik-slirp/*.c \
 		"$NESTED_BUILD/$arch/obj/libkvik.a" -L"$tree/usr/$libs" \
 		-Wl,--allow-shlib-undefined -lslirp -lseccomp || bail "cannot build kvik-slirp for $arch"
-	add+=("$work/kvik-slirp:bin/kvik-slirp")
+	add+=("$work/kvik-slirp:$1")
 	for lib in libslirp.so.0 libseccomp.so.2 libglib-2.0.so.0 libpcre2-8.so.0 libatomic.so.1 \
 		libm.so.6 libc.so.6; do
 		add+=("$tree/usr/$libs/$lib:$libs/$lib")
@@ -151,7 +152,7 @@ io_test() {
 	[ "${NESTED_BRIEF:-}" != yes ] || parts=network
 	set_in_host parts "$parts"
 	add_io_guest
-	[[ $parts != *user* ]] || add_slirp
+	[[ $parts != *user* ]] || add_slirp bin/kvik-slirp
 	in_host io.sh --module tun --module vhost_net
 }
 

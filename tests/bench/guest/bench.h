@@ -59,6 +59,17 @@ void bench_blk_seq_write(struct res *r);
 void bench_blk_seq_read(struct res *r);
 void bench_blk_rand_write(struct res *r);
 void bench_blk_rand_read(struct res *r);
+void bench_blk_rand_write_32(struct res *r);
+void bench_blk_rand_read_32(struct res *r);
 void bench_blk_flush(struct res *r);
+void bench_qcow2_seq_write(struct res *r);
+void bench_qcow2_seq_read(struct res *r);
+void bench_qcow2_rand_write(struct res *r);
+void bench_qcow2_rand_read(struct res *r);
+void bench_qcow2_rand_write_32(struct res *r);
+void bench_qcow2_rand_read_32(struct res *r);
+void bench_net_send(struct res *r);
+void bench_net_receive(struct res *r);
+void bench_net_trips(struct res *r);
 
 #endif

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT-0
-// A disk, /dev/vda, by O_DIRECT: in sequence by 1 MiB, at random by 4 KiB, and flushes.
+// Disks, past the page cache: in sequence by 1 MiB, at random by 4 KiB, one at a time and 32
+// at once, and flushes. The raw one is /dev/vda, the qcow2 one /dev/vdb.
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
 
 #include "bench.h"
 
-#define DISK "/dev/vda"
+#define RAW "/dev/vda"
+#define QCOW2 "/dev/vdb"
 #define BIG (1 << 20)
 #define SMALL 4096
+#define DEPTH 32
 
 static void die(const char *what)
 {
@@ -21,12 +26,12 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int open_disk(u64 *bytes)
+static int open_disk(const char *disk, u64 *bytes)
 {
-	int fd = open(DISK, O_RDWR | O_DIRECT);
+	int fd = open(disk, O_RDWR | O_DIRECT);
 
 	if (fd < 0 || ioctl(fd, BLKGETSIZE64, bytes))
-		die(DISK);
+		die(disk);
 	return fd;
 }
 
@@ -39,10 +44,10 @@ static void transfer(int fd, int write_it, u8 *buf, size_t len, u64 offset)
 		die(write_it ? "write" : "read");
 }
 
-static void sequential(struct res *r, int write_it)
+static void sequential(struct res *r, const char *disk, int write_it)
 {
 	u64 bytes;
-	int fd = open_disk(&bytes);
+	int fd = open_disk(disk, &bytes);
 	u64 n = sc(bytes / BIG);
 	u8 *buf = xmap(BIG);
 	double t;
@@ -57,49 +62,80 @@ static void sequential(struct res *r, int write_it)
 	r->unit = "bytes";
 }
 
-static void at_random(struct res *r, int write_it)
+static void one_by_one(int fd, int write_it, u64 n, u64 blocks)
+{
+	u8 *buf = xmap(SMALL);
+
+	while (n--)
+		transfer(fd, write_it, buf, SMALL, rng() % blocks * SMALL);
+}
+
+// As many at once as the queue is deep: each that is done makes way for another.
+static void many_at_once(int fd, int write_it, u64 n, u64 blocks)
+{
+	u8 *buf = xmap((size_t)DEPTH * SMALL);
+	struct iocb requests[DEPTH], *next[DEPTH];
+	struct io_event done[DEPTH];
+	u64 submitted = 0, completed = 0;
+	aio_context_t context = 0;
+	long ready = DEPTH;
+
+	if (syscall(SYS_io_setup, DEPTH, &context))
+		die("io_setup");
+	for (int i = 0; i < DEPTH; i++) {
+		requests[i] = (struct iocb){
+			.aio_fildes = (u32)fd,
+			.aio_lio_opcode = write_it ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
+			.aio_buf = (u64)(uintptr_t)(buf + (size_t)i * SMALL),
+			.aio_nbytes = SMALL,
+			.aio_data = (u64)i,
+		};
+		done[i].data = (u64)i;
+	}
+	while (completed < n) {
+		long count = 0;
+
+		for (long i = 0; i < ready && submitted < n; i++, submitted++) {
+			next[count] = &requests[done[i].data];
+			next[count++]->aio_offset = (long long)(rng() % blocks * SMALL);
+		}
+		if (count && syscall(SYS_io_submit, context, count, next) != count)
+			die("io_submit");
+		ready = syscall(SYS_io_getevents, context, 1L, (long)DEPTH, done, NULL);
+		if (ready < 1)
+			die("io_getevents");
+		for (long i = 0; i < ready; i++)
+			if (done[i].res != SMALL)
+				die("a request");
+		completed += (u64)ready;
+	}
+	syscall(SYS_io_destroy, context);
+}
+
+static void at_random(struct res *r, const char *disk, int write_it, int depth)
 {
 	u64 bytes;
-	int fd = open_disk(&bytes);
+	int fd = open_disk(disk, &bytes);
 	u64 n = sc(4000);
-	u8 *buf = xmap(SMALL);
 	double t;
 
 	rng_seed(4711);
 	t = now();
-	for (u64 i = 0; i < n; i++)
-		transfer(fd, write_it, buf, SMALL, rng() % (bytes / SMALL) * SMALL);
+	if (depth == 1)
+		one_by_one(fd, write_it, n, bytes / SMALL);
+	else
+		many_at_once(fd, write_it, n, bytes / SMALL);
 	r->t = now() - t;
 	close(fd);
 	r->work = n;
 	r->unit = "requests";
 }
 
-void bench_blk_seq_write(struct res *r)
-{
-	sequential(r, 1);
-}
-
-void bench_blk_seq_read(struct res *r)
-{
-	sequential(r, 0);
-}
-
-void bench_blk_rand_write(struct res *r)
-{
-	at_random(r, 1);
-}
-
-void bench_blk_rand_read(struct res *r)
-{
-	at_random(r, 0);
-}
-
 // A write with each, since a kernel need not pass on a flush with nothing to flush.
 void bench_blk_flush(struct res *r)
 {
 	u64 bytes;
-	int fd = open_disk(&bytes);
+	int fd = open_disk(RAW, &bytes);
 	u64 n = sc(100);
 	u8 *buf = xmap(SMALL);
 	double t = now();
@@ -114,3 +150,22 @@ void bench_blk_flush(struct res *r)
 	r->work = n;
 	r->unit = "flushes";
 }
+
+#define BENCH(name, call)                \
+	void bench_##name(struct res *r) \
+	{                                \
+		call;                    \
+	}
+
+BENCH(blk_seq_write, sequential(r, RAW, 1))
+BENCH(blk_seq_read, sequential(r, RAW, 0))
+BENCH(blk_rand_write, at_random(r, RAW, 1, 1))
+BENCH(blk_rand_read, at_random(r, RAW, 0, 1))
+BENCH(blk_rand_write_32, at_random(r, RAW, 1, DEPTH))
+BENCH(blk_rand_read_32, at_random(r, RAW, 0, DEPTH))
+BENCH(qcow2_seq_write, sequential(r, QCOW2, 1))
+BENCH(qcow2_seq_read, sequential(r, QCOW2, 0))
+BENCH(qcow2_rand_write, at_random(r, QCOW2, 1, 1))
+BENCH(qcow2_rand_read, at_random(r, QCOW2, 0, 1))
+BENCH(qcow2_rand_write_32, at_random(r, QCOW2, 1, DEPTH))
+BENCH(qcow2_rand_read_32, at_random(r, QCOW2, 0, DEPTH))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT-0
-// rvbench: small benchmarks of a machine's CPU, memory, kernel and disk.
+// rvbench: small benchmarks of a machine's CPU, memory, kernel, disks and network.
 //
 //   rvbench            run every test
 //   rvbench -l         list them
@@ -100,7 +100,18 @@ static const struct {
 	{ "blk-seq-read", bench_blk_seq_read },
 	{ "blk-rand-write", bench_blk_rand_write },
 	{ "blk-rand-read", bench_blk_rand_read },
+	{ "blk-rand-write-32", bench_blk_rand_write_32 },
+	{ "blk-rand-read-32", bench_blk_rand_read_32 },
 	{ "blk-flush", bench_blk_flush },
+	{ "qcow2-seq-write", bench_qcow2_seq_write },
+	{ "qcow2-seq-read", bench_qcow2_seq_read },
+	{ "qcow2-rand-write", bench_qcow2_rand_write },
+	{ "qcow2-rand-read", bench_qcow2_rand_read },
+	{ "qcow2-rand-write-32", bench_qcow2_rand_write_32 },
+	{ "qcow2-rand-read-32", bench_qcow2_rand_read_32 },
+	{ "net-send", bench_net_send },
+	{ "net-receive", bench_net_receive },
+	{ "net-trips", bench_net_trips },
 };
 
 #define TESTS (sizeof(tests) / sizeof(tests[0]))
@@ -126,7 +137,7 @@ static void run_test(unsigned i, int repeats)
 		if (r.t < best.t)
 			best = r;
 	}
-	printf("BENCH %-14s %9.4f %016llx %llu %s\n", tests[i].name, best.t,
+	printf("BENCH %-19s %9.4f %016llx %llu %s\n", tests[i].name, best.t,
 	       (unsigned long long)best.sum, (unsigned long long)best.work, best.unit);
 }
 

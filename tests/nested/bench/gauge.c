@@ -6,8 +6,9 @@
 // Prints lines "NAME VALUE" once the command's output holds a line with MARK: the time
 // since exec, KVM's exit counters, threads, and the resident memory in mappings that are
 // too small to be the guest's MIB of RAM. With -t, which costs time, the time of the first
-// entry into the guest and the exits to user space by reason. Then lets the command end,
-// and repeats each of its lines that begins with "@", without that.
+// entry into the guest and the exits to user space by reason. Then repeats each of the
+// command's lines that begins with "@", without that, until it ends or says "@end": not all
+// monitors end with their guests.
 #include <dirent.h>
 #include <err.h>
 #include <fcntl.h>
@@ -198,7 +199,9 @@ static void take_line(struct gauge *gauge, const char *line)
 		gauge->marked = true;
 		report(gauge);
 	}
-	if (line[0] == '@')
+	if (strcmp(line, "@end") == 0)
+		kill(gauge->pid, SIGKILL);
+	else if (line[0] == '@')
 		printf("%s\n", line + 1);
 }
 

@@ -5,7 +5,8 @@
 # usage: tests/nested/bench/run.sh [OPTION...] [ARCH...]
 #
 #   --rounds N   how often; the two take turns, medians count (default 3)
-#   --only WHAT  commands: those that run VMs answer to; guests: all the rest
+#   --parts LIST of "boot blk tap user commands": only these; "commands" are those that
+#                VMs which run answer to
 #   --json FILE  write every figure to FILE, too
 #   -h, --help   this text
 #
@@ -14,11 +15,11 @@
 # instructions: the ratios hold for emulated computers, and repeat on busy ones.
 . "$(dirname "$0")/../lib.sh"
 
-rounds=3 only='' json='' archs=()
+rounds=3 parts='boot blk tap user commands' json='' archs=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=${2:?} && shift ;;
-	--only) only=${2:?} && shift ;;
+	--parts) parts=${2:?} && shift ;;
 	--json) json=${2:?} && shift ;;
 	-h | --help) sed -n '3,/^\. /{/^\. /!s/^# \{0,1\}//p}' "$0" && exit ;;
 	-*) echo "$0: unknown option $1" >&2 && exit 2 ;;
@@ -28,38 +29,30 @@ while [ $# -gt 0 ]; do
 done
 [ ${#archs[@]} != 0 ] || archs=(riscv64 arm64 x86_64)
 
-compiler_of() { # compiler_of ARCH
-	case $1 in
-	arm64) set -- aarch64 ;;
-	esac
-	if [ "$(uname -m)" = "$1" ]; then echo gcc; else echo "$1-linux-gnu-gcc"; fi
-}
-
-compile() { # compile ARCH NAME
-	"$(compiler_of "$1")" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -pthread \
-		-o "$work/$2" "$here/bench/$2.c" || bail "cannot compile $2 for $1"
-}
-
 # measure ARCH LKVM: leaves lines "MONITOR NAME VALUE" in $work/figures.
 measure() {
 	local -a icount=()
 
 	use "$1"
-	compile "$1" gauge
-	compile "$1" blk
-	compile "$1" took
+	compile gauge "$here/bench/gauge.c"
+	compile took "$here/bench/took.c"
+	compile tcp-server "$top/tests/bench/tcp-server.c"
+	compile rvbench "$top"/tests/bench/guest/*.c
 	export KVIK_SUITE=trixie
 	"$files" fetch || bail "no kernel"
 	"$files" initrd "$work/initrd" "$here/bench/boot.init" virtio_mmio virtio_pci \
-		virtio_blk virtio_balloon -- "$work/blk:bin/blk"
+		virtio_blk virtio_balloon virtio_net -- "$work/rvbench:bin/rvbench"
+	# Not beside kvik: the other guests have no network.
+	add_slirp guest/kvik-slirp
 	add+=("$2:bin/lkvm" "$work/gauge:bin/gauge" "$work/took:bin/took"
-		"$work/initrd:guest/initrd"
+		"$work/tcp-server:bin/tcp-server" "$work/initrd:guest/initrd"
 		"$("$files" path kernel):guest/kernel")
 	set_in_host rounds "$rounds"
-	set_in_host only "$only"
+	set_in_host parts "$parts"
 	# QEMU 7.2 stops now and then when it counts instructions under SVM.
 	[ "$1" = x86_64 ] || icount=(--icount)
-	in_host bench.sh "${icount[@]}" --memory 3072 --time $((rounds * 1200)) >"$work/out" ||
+	in_host bench.sh "${icount[@]}" --module tun --memory 3072 --time $((rounds * 1200)) \
+		>"$work/out" ||
 		echo "bench: the run on $1 ended with an error" >&2
 	grep '^#' "$work/out" >&2
 	sed -n 's/^figure //p' "$work/out" >"$work/figures"

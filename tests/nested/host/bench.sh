@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Measures kvik and lkvm in turns; prints "figure MONITOR NAME VALUE". $rounds is how
-# often.
+# often, $parts what.
 # shellcheck disable=SC2154
 guest_mib=256
 dd if=/dev/zero of=/tmp/disk bs=1M count=64 2>/dev/null
@@ -25,9 +25,10 @@ measure() {
 	# shellcheck disable=SC2086
 	timeout 300 gauge $options "$guest_mib" BENCH-INIT "$monitor" "$@" </dev/null \
 		>/tmp/figures || echo "# $monitor $options $params: no guest came up"
-	# With a disk there are more exits than without: only what the guest measured counts.
+	# With devices there are more exits than without: only what the guest measured counts.
 	case $params in
-	*io) grep '^blk_' /tmp/figures ;;
+	bench=net) sed -n "s/^net-/$part-/p" /tmp/figures ;;
+	bench=*) grep -- '-per-s ' /tmp/figures ;;
 	*notests*) sed -n 's/^init_ms/init_tested_ms/p' /tmp/figures ;;
 	*) cat /tmp/figures ;;
 	esac | sed "s/^/figure $monitor /"
@@ -76,7 +77,7 @@ take() {
 }
 
 # The guest is not asked to end: kvmtool does not do that.
-measure_commands() { # measure_commands MONITOR
+commands() { # commands MONITOR
 	local ending='' memory='' force='' time=0
 
 	case $1 in
@@ -101,14 +102,27 @@ measure_commands() { # measure_commands MONITOR
 
 # -- rounds --
 
-measure_guests() { # measure_guests MONITOR
+boot() { # boot MONITOR
 	measure "$1" "" ""
 	# Both with the kernel's self-tests, which kvik leaves out.
 	measure "$1" "" cryptomgr.notests=0
 	measure "$1" -t ""
-	measure "$1" "" "bench=io" --disk /tmp/disk
 }
 
+blk() {
+	measure "$1" "" bench=blk --disk /tmp/disk
+}
+
+tap() {
+	measure "$1" "" bench=net --network mode=tap,host_ip=192.168.33.1,guest_ip=192.168.33.15
+}
+
+user() {
+	(export KVIK_SLIRP=/guest/kvik-slirp && measure "$1" "" bench=net --network mode=user)
+}
+
+ip link set lo up
+tcp-server 5001 &
 # The first start of each fills the host's page cache.
 for monitor in kvik lkvm; do
 	measure "$monitor" "" "" >/dev/null
@@ -119,8 +133,9 @@ while [ "$round" -lt "$rounds" ]; do
 	# The first of a round is not always the same one.
 	order="kvik lkvm"
 	[ $((round % 2)) = 1 ] || order="lkvm kvik"
-	for monitor in $order; do
-		[ "$only" = commands ] || measure_guests "$monitor"
-		[ "$only" = guests ] || measure_commands "$monitor"
+	for part in $parts; do
+		for monitor in $order; do
+			"$part" "$monitor"
+		done
 	done
 done
