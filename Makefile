@@ -9,6 +9,7 @@ bindir ?= $(prefix)/bin
 libexecdir ?= $(prefix)/libexec
 mandir ?= $(prefix)/share/man
 datadir ?= $(prefix)/share
+systemdunitdir ?= $(prefix)/lib/systemd/system
 
 ifeq ($(origin CC),default)
 CC := $(CROSS_COMPILE)gcc
@@ -139,6 +140,9 @@ install: $(PROGRAMS)
 	$(if $(SLIRP),install -D -m 755 $(SLIRP) $(DESTDIR)$(libexecdir)/kvik/kvik-slirp)
 	install -d $(DESTDIR)$(mandir)/man1
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(mandir)/man1
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man5 docs/man/kvik@.service.5
+	install -d $(DESTDIR)$(systemdunitdir)
+	sed 's|@bindir@|$(bindir)|' systemd/kvik@.service.in >$(DESTDIR)$(systemdunitdir)/kvik@.service
 	$(if $(SLIRP),install -D -m 644 docs/man/kvik-slirp.8 $(DESTDIR)$(mandir)/man8/kvik-slirp.8)
 	install -D -m 644 completions/kvik.bash $(DESTDIR)$(datadir)/bash-completion/completions/kvik
 	install -D -m 644 completions/_kvik $(DESTDIR)$(datadir)/zsh/site-functions/_kvik
@@ -151,11 +155,12 @@ help:
 	@echo 'make [all]           ./kvik'
 	@echo 'make static          ./kvik-static, which needs no library'
 	@echo 'make cross           static programs for three architectures: build/ARCH/kvik-static'
-	@echo 'make install         program, man pages and completions, to DESTDIR and prefix (/usr/local)'
+	@echo 'make install         program, man pages, completions and unit, to DESTDIR and prefix (/usr/local)'
 	@echo 'make check           unit, command line and guest tests; no root, no network, no KVM'
 	@echo 'make check-qcow2     disks beside qemu-img and qemu-io, and faults; check-qcow2-soak: at length'
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
+	@echo 'make check-life-soak 200 VMs that are killed at any moment, and 100 at once'
 	@echo 'make check-distro    a Debian root file system up to its login prompt'
 	@echo 'make check-cross     the engine on arm64 and riscv64 hosts, emulated by qemu-user'
 	@echo 'make check-nested    KVM with stock kernels, in emulated hosts of three architectures'

@@ -39,6 +39,10 @@ check-boot: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh $(BOOT_TESTS)
 check-boot-soak: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/soak.sh
+# VMs that are killed at 200 moments of their start, and of their end; 100 at once.
+check-life-soak: export TEST_TIMEOUT ?= 3600
+check-life-soak: $(PROGRAMS)
+	$(Q)$(RUN_ENV) KILLS=200 MANY_VMS=100 tests/run.sh tests/cli/150-many.t tests/cli/155-killed.t
 check-distro: $(PROGRAMS)
 	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
 # KVM, in emulated hosts of all three architectures.
@@ -72,5 +76,5 @@ lint:
 ci:
 	.ci/run
 
-.PHONY: unit check check-qcow2 check-qcow2-soak check-boot check-boot-soak check-distro check-cross \
-	check-nested fuzz fuzz-run bench bench-nested lint ci
+.PHONY: unit check check-qcow2 check-qcow2-soak check-boot check-boot-soak check-life-soak check-distro \
+	check-cross check-nested fuzz fuzz-run bench bench-nested lint ci

@@ -66,7 +66,7 @@ while read -r number; do
 done <<<"$statuses"
 
 if command -v mandoc >/dev/null; then
-	for page in "$man"/*.1; do
+	for page in "$man"/*.[158]; do
 		is "$(basename "$page") is clean" \
 			"$(mandoc -T lint -W warning "$page" 2>&1 | grep -v 'referenced manual not found')" ""
 	done

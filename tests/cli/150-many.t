@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Many VMs at once, and VMs that are killed at any moment.
+# Many VMs at once.
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
 
 count=${MANY_VMS:-50}
-kills=${MANY_KILLS:-40}
 limit_s=100
 guest_sleep "$work/sleep"
 
@@ -46,15 +45,4 @@ wait
 is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 is "nobody complained" "$(cat "$work"/vm*.err | grep -vc ': ended by kvik stop$')" 0
 
-# The next one takes the name, whatever its predecessor was doing.
-for ((i = 0; i < kills; i++)); do
-	"$kvik" run -n none --name victim -m 16M -c 1 "$work/sleep" </dev/null >/dev/null 2>>"$work/errors" &
-	sleep "0.0$((i * 7 % 60 + 10))"
-	kill -9 $!
-	wait $! 2>/dev/null
-done
-is "a name can be taken after each of $kills kills" "$(cat "$work/errors")" ""
-run list -q
-is "none is listed" "$status:$out" "0:"
-is "and none has left anything" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 finish
