@@ -161,7 +161,7 @@ help:
 	@echo 'make check-boot      stock Debian kernels; fetches them at first'
 	@echo 'make check-boot-soak 50 boots in a row'
 	@echo 'make check-life-soak 200 VMs that are killed at any moment, and 100 at once'
-	@echo 'make check-distro    a Debian root file system up to its login prompt'
+	@echo 'make check-distro    a Debian root file system up to its login prompt, and kvik as a service in it'
 	@echo 'make check-cross     the engine on arm64 and riscv64 hosts, emulated by qemu-user'
 	@echo 'make check-nested    KVM with stock kernels, in emulated hosts of three architectures'
 	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS (300); needs clang'

@@ -166,12 +166,13 @@ static int write_prefixed(const struct run_config *config, const struct option_s
 
 	for (unsigned i = 0; !err && i < config->count; i++) {
 		const struct setting *setting = &config->settings[i];
-		char name[256];
+		json_t *name;
 
 		if (setting->spec != spec)
 			continue;
-		snprintf(name, sizeof(name), "%s%s", spec->long_name, setting->text);
-		err = json_object_set_new(object, name, json_true());
+		name = json_sprintf("%s%s", spec->long_name, setting->text);
+		err = json_object_set_new(object, json_string_value(name), json_true());
+		json_decref(name);
 	}
 	return err;
 }

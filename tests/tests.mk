@@ -43,8 +43,8 @@ check-boot-soak: $(PROGRAMS)
 check-life-soak: export TEST_TIMEOUT ?= 3600
 check-life-soak: $(PROGRAMS)
 	$(Q)$(RUN_ENV) KILLS=200 MANY_VMS=100 tests/run.sh tests/cli/150-many.t tests/cli/155-killed.t
-check-distro: $(PROGRAMS)
-	$(Q)$(RUN_ENV) tests/run.sh tests/boot/distro.sh
+check-distro: $(PROGRAMS) cross-riscv64
+	$(Q)$(RUN_ENV) CROSS_BUILD=$(abspath $(O)) tests/run.sh tests/boot/distro.sh tests/boot/service.sh
 # KVM, in emulated hosts of all three architectures.
 NESTED_TESTS ?= $(sort $(wildcard tests/nested/*.t))
 check-nested: cross
