@@ -28,6 +28,7 @@ void print_commands(FILE *to);
 
 int cmd_balloon(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 int cmd_debug(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_events(int argc, char **argv);

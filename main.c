@@ -15,6 +15,7 @@
 const struct command commands[] = {
 	{ "balloon", cmd_balloon, "Take memory from guests, or give it back" },
 	{ "config", cmd_config, "Show the options that a virtual machine was started with" },
+	{ "console", cmd_console, "Watch a virtual machine's console, and type" },
 	{ "debug", cmd_debug, "Look into guests that are in trouble" },
 	{ "disk", cmd_disk, "Create, convert, check and resize disk images" },
 	{ "events", cmd_events, "Show what happens to a virtual machine" },

@@ -428,6 +428,7 @@ int vm_start_control(struct vm *vm)
 	struct control_host host = {
 		.vm_name = vm->config->name,
 		.main_loop = &vm->loop,
+		.term = vm->term,
 		.handle = handle,
 		.opaque = vm,
 	};

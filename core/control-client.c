@@ -92,6 +92,11 @@ static int next_until(struct control_client *client, int64_t deadline_ms, json_t
 	}
 }
 
+bool control_pending(const struct control_client *client)
+{
+	return client->input_bytes && memchr(client->input, '\n', client->input_bytes);
+}
+
 static int64_t deadline_of(int timeout_ms)
 {
 	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;

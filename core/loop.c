@@ -266,6 +266,20 @@ void loop_remove_fd(struct loop *loop, struct loop_fd *lfd)
 	mask_batch(loop, lfd, 0);
 }
 
+int loop_watch_fd(struct loop *loop, struct loop_fd *lfd, uint32_t *watched, uint32_t wanted)
+{
+	int err = 0;
+
+	if (!*watched && wanted)
+		err = loop_add_fd(loop, lfd, wanted);
+	else if (*watched && !wanted)
+		loop_remove_fd(loop, lfd);
+	else if (*watched != wanted)
+		loop_modify_fd(loop, lfd, wanted);
+	*watched = err ? 0 : wanted;
+	return err;
+}
+
 // The batch is in the loop for loop_remove_fd(): a callback may remove and free
 // a descriptor whose event comes later in the same batch.
 static void hand_out_events(struct loop *loop)

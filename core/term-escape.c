@@ -3,10 +3,21 @@
 
 #include "term-escape.h"
 
-const char term_escape_help[] = "\r\n"
-				"Ctrl-a x       end the VM\r\n"
-				"Ctrl-a Ctrl-a  send Ctrl-a to the guest\r\n"
-				"Ctrl-a h       show this list\r\n";
+#define QUIT "Ctrl-a x       end the VM\r\n"
+#define DETACH "Ctrl-a d       leave the console; the VM goes on\r\n"
+#define COMMON                                        \
+	"Ctrl-a Ctrl-a  send Ctrl-a to the guest\r\n" \
+	"Ctrl-a h       show this list\r\n"
+
+const char *term_escape_help(bool quit, bool detach)
+{
+	static const char *const texts[2][2] = {
+		{ "\r\n" COMMON, "\r\n" DETACH COMMON },
+		{ "\r\n" QUIT COMMON, "\r\n" QUIT DETACH COMMON },
+	};
+
+	return texts[quit][detach];
+}
 
 enum term_key term_escape_key(struct term_escape *escape, uint8_t byte)
 {
@@ -21,6 +32,9 @@ enum term_key term_escape_key(struct term_escape *escape, uint8_t byte)
 	case 'x':
 	case 'X':
 		return TERM_KEY_QUIT;
+	case 'd':
+	case 'D':
+		return TERM_KEY_DETACH;
 	case 'h':
 	case 'H':
 	case '?':

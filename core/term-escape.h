@@ -9,10 +9,11 @@
 #define TERM_ESCAPE_KEY 0x01 // Ctrl-a
 
 enum term_key {
-	TERM_KEY_GUEST, // goes to the guest
-	TERM_KEY_NONE,  // the escape key itself, or an unknown key after it
-	TERM_KEY_QUIT,  // Ctrl-a x
-	TERM_KEY_HELP,  // Ctrl-a h
+	TERM_KEY_GUEST,  // goes to the guest
+	TERM_KEY_NONE,   // the escape key itself, or an unknown key after it
+	TERM_KEY_QUIT,   // Ctrl-a x
+	TERM_KEY_DETACH, // Ctrl-a d
+	TERM_KEY_HELP,   // Ctrl-a h
 };
 
 // Zero-initialise.
@@ -22,7 +23,7 @@ struct term_escape {
 
 enum term_key term_escape_key(struct term_escape *escape, uint8_t byte);
 
-// The list of keys, for a terminal in raw mode.
-extern const char term_escape_help[];
+// The list of keys, for a terminal in raw mode; static text. Which keys are there?
+const char *term_escape_help(bool quit, bool detach);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The console's input: from the user through the escape key to the frontend.
+// The console's input: from the user through the escape key to the frontend, and what
+// viewers type.
 //
 // Bytes are read while there is room for them and offered to the frontend; what it
 // does not take waits, also for term_read(). The descriptor leaves the epoll set
@@ -15,8 +16,7 @@
 
 // -- waiting bytes --
 
-// Room for more; what waits moves to the front to make it.
-static size_t input_room(struct term_input *input)
+size_t term_input_room(struct term_input *input)
 {
 	if (!input->offering && input->start) {
 		memmove(input->data, input->data + input->start, input->end - input->start);
@@ -31,7 +31,7 @@ static size_t lock_and_find_room(struct term *term)
 	size_t room;
 
 	pthread_mutex_lock(&term->lock);
-	room = input_room(&term->input);
+	room = term_input_room(&term->input);
 	term->input.full = !room;
 	pthread_mutex_unlock(&term->lock);
 	return room;
@@ -47,11 +47,22 @@ static void append_input(struct term *term, const uint8_t *data, size_t len)
 	pthread_mutex_unlock(&term->lock);
 }
 
-// Without the lock while the frontend works: it takes its device's lock, and
-// devices call term_write() under that. Only this thread adds bytes.
-static void offer_input(struct term *term)
+// Somebody has taken @len bytes. term->lock is held.
+static void release_input(struct term *term, struct term_input *input, size_t len)
 {
-	struct term_input *input = &term->input;
+	input->start += len;
+	if (!len || !input->full)
+		return;
+	if (input == &term->typed)
+		term_tell_viewers(term);
+	else
+		loop_post(term->loop, &term->input_post);
+}
+
+// Without the lock while the frontend works: it takes its device's lock, and
+// devices call term_write() under that. Bytes are only added behind these.
+static void offer_source(struct term *term, struct term_input *input)
+{
 	size_t taken, len;
 
 	pthread_mutex_lock(&term->lock);
@@ -64,35 +75,58 @@ static void offer_input(struct term *term)
 	taken = term->frontend.input(term->frontend.opaque, input->data + input->start, len);
 
 	pthread_mutex_lock(&term->lock);
-	input->start += MIN(taken, len);
 	input->offering = false;
+	release_input(term, input, MIN(taken, len));
 	pthread_mutex_unlock(&term->lock);
+}
+
+static void offer_input(struct term *term)
+{
+	offer_source(term, &term->input);
+	offer_source(term, &term->typed);
+}
+
+// term->lock is held.
+static size_t take_input(struct term *term, struct term_input *input, uint8_t *data, size_t len)
+{
+	size_t taken = input->offering ? 0 : MIN(len, input->end - input->start);
+
+	memcpy(data, input->data + input->start, taken);
+	release_input(term, input, taken);
+	return taken;
 }
 
 size_t term_read(struct term *term, uint8_t *data, size_t len)
 {
-	struct term_input *input = &term->input;
-	size_t taken = 0;
+	size_t taken;
 
 	pthread_mutex_lock(&term->lock);
-	if (!input->offering) {
-		taken = MIN(len, input->end - input->start);
-		memcpy(data, input->data + input->start, taken);
-		input->start += taken;
-	}
-	if (taken && input->full)
-		loop_post(term->loop, &term->input_post);
+	taken = take_input(term, &term->input, data, len);
+	taken += take_input(term, &term->typed, data + taken, len - taken);
 	pthread_mutex_unlock(&term->lock);
 	return taken;
 }
 
 // -- reading --
 
-static void show_help(void)
+static void show_help(const struct term *term)
 {
-	ssize_t n = write(STDERR_FILENO, term_escape_help, strlen(term_escape_help));
+	const char *text = term_escape_help(term->events.quit, term->events.detach);
+	ssize_t n = write(STDERR_FILENO, text, strlen(text));
 
 	(void)n; // stderr is where an error would be told
+}
+
+static void press_key(struct term *term, enum term_key key)
+{
+	const struct term_events *events = &term->events;
+
+	if (key == TERM_KEY_QUIT && events->quit)
+		events->quit(events->opaque);
+	else if (key == TERM_KEY_DETACH && events->detach)
+		events->detach(events->opaque);
+	else if (key != TERM_KEY_NONE)
+		show_help(term);
 }
 
 // Acts on the escape key and leaves in @data what the guest gets; returns its length.
@@ -101,19 +135,12 @@ static size_t filter_keys(struct term *term, uint8_t *data, size_t len)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		switch (term_escape_key(&term->escape, data[i])) {
-		case TERM_KEY_GUEST:
+		enum term_key key = term_escape_key(&term->escape, data[i]);
+
+		if (key == TERM_KEY_GUEST)
 			data[kept++] = data[i];
-			break;
-		case TERM_KEY_QUIT:
-			term->events.quit(term->events.opaque);
-			break;
-		case TERM_KEY_HELP:
-			show_help();
-			break;
-		case TERM_KEY_NONE:
-			break;
-		}
+		else
+			press_key(term, key);
 	}
 	return kept;
 }
@@ -133,6 +160,22 @@ static void read_input(struct term *term)
 		term->in_ended = true; // the guest runs on without input
 }
 
+// What the frontend has not taken is not ended.
+static void tell_end(struct term *term)
+{
+	bool empty;
+
+	if (!term->in_ended || term->end_told || !term->events.ended)
+		return;
+	pthread_mutex_lock(&term->lock);
+	empty = term->input.start == term->input.end;
+	pthread_mutex_unlock(&term->lock);
+	if (!empty)
+		return;
+	term->end_told = true;
+	term->events.ended(term->events.opaque);
+}
+
 static void input_ready(struct loop_fd *self, uint32_t epoll_events)
 {
 	struct term *term = container_of(self, struct term, in);
@@ -144,6 +187,7 @@ static void input_ready(struct loop_fd *self, uint32_t epoll_events)
 		read_input(term);
 	offer_input(term);
 	term_input_update(term);
+	tell_end(term);
 }
 
 void term_input_serve(struct loop_post *post)
@@ -156,6 +200,7 @@ void term_input_serve(struct loop_post *post)
 		read_input(term);
 	offer_input(term);
 	term_input_update(term);
+	tell_end(term);
 }
 
 // -- watching --
@@ -194,8 +239,9 @@ void term_input_update(struct term *term)
 int term_input_start(struct term *term)
 {
 	term->in.ready = input_ready;
+	loop_post(term->loop, &term->input_post); // what viewers typed before
 	if (term->in.fd < 0) {
-		term->in_ended = true;
+		term->in_ended = term->end_told = true;
 		return 0;
 	}
 	return term->background ? 0 : watch_input(term);

@@ -60,22 +60,27 @@ void term_output_drop(struct term_output *output, size_t len)
 		output->ring_start = 0;
 }
 
-// The newest @len bytes; at most what is kept.
-static void copy_newest(const struct term_output *output, char *text, size_t len)
+static size_t kept(const struct term_output *output)
 {
-	uint64_t from = output->history_total - len;
+	return MIN(output->history_total, TERM_OUTPUT_HISTORY_BYTES);
+}
 
-	for (size_t i = 0; i < len; i++)
-		text[i] = output->history[(from + i) % TERM_OUTPUT_HISTORY_BYTES];
+// What is kept from position @from on.
+static void copy_history(const struct term_output *output, uint64_t from, void *to, size_t len)
+{
+	size_t start = from % TERM_OUTPUT_HISTORY_BYTES;
+	size_t until_wrap = MIN(len, TERM_OUTPUT_HISTORY_BYTES - start);
+
+	memcpy(to, output->history + start, until_wrap);
+	memcpy((uint8_t *)to + until_wrap, output->history, len - until_wrap);
 }
 
 size_t term_output_last(const struct term_output *output, char *text, size_t size)
 {
-	size_t len = MIN(output->history_total, TERM_OUTPUT_HISTORY_BYTES);
+	size_t len = MIN(kept(output), size - 1);
 	char *line;
 
-	len = MIN(len, size - 1);
-	copy_newest(output, text, len);
+	copy_history(output, output->history_total - len, text, len);
 	text[len] = 0;
 	if (len == output->history_total)
 		return len;
@@ -85,5 +90,41 @@ size_t term_output_last(const struct term_output *output, char *text, size_t siz
 		return len;
 	len -= line + 1 - text;
 	memmove(text, line + 1, len + 1);
+	return len;
+}
+
+uint64_t term_output_recall(const struct term_output *output, size_t len)
+{
+	uint64_t at = output->history_total - MIN(kept(output), len);
+
+	if (!at)
+		return 0;
+	for (uint64_t line = at; line < output->history_total; line++)
+		if (output->history[line % TERM_OUTPUT_HISTORY_BYTES] == '\n')
+			return line + 1;
+	return at;
+}
+
+// Whoever falls behind skips to the middle of what is kept: at its beginning he would be
+// too late again at once.
+static void skip_lost(const struct term_output *output, struct term_view *view)
+{
+	uint64_t oldest = output->history_total - kept(output);
+
+	if (view->position >= oldest)
+		return;
+	oldest += kept(output) / 2;
+	view->lost += oldest - view->position;
+	view->position = oldest;
+}
+
+size_t term_output_look(const struct term_output *output, struct term_view *view, uint8_t *data,
+			size_t size)
+{
+	size_t len;
+
+	skip_lost(output, view);
+	len = MIN(size, output->history_total - view->position);
+	copy_history(output, view->position, data, len);
 	return len;
 }

@@ -21,14 +21,14 @@
 #define TERM_INPUT_TTY_BYTES (16 * KIB)
 #define TERM_INPUT_BYTES (1 * KIB)
 
-// Bytes that the guest has not taken yet: [start, end) of data.
+// Bytes of one source that the guest has not taken yet: [start, end) of data.
 struct term_input {
 	uint8_t data[TERM_INPUT_TTY_BYTES];
 	size_t size; // how much of data is used
 	size_t start;
 	size_t end;
 	bool offering; // the frontend looks at them: nobody else may take any
-	bool full;     // reading has stopped: whoever takes some restarts it
+	bool full;     // its source has stopped: whoever takes some restarts it
 };
 
 struct term {
@@ -46,6 +46,7 @@ struct term {
 	bool in_always_ready; // epoll refuses it
 	bool in_watched;
 	bool in_ended;
+	bool end_told;
 	bool out_watched;
 	struct loop_fd in;
 	struct loop_fd out;
@@ -56,8 +57,11 @@ struct term {
 	// Any thread.
 	struct loop_post input_post;
 	struct loop_post output_post;
-	pthread_mutex_t lock; // guards the rest; a leaf
-	struct term_input input;
+	pthread_mutex_t lock;    // guards the rest; a leaf
+	struct term_input input; // from the descriptor, which comes first
+	struct term_input typed; // by viewers
+	struct loop *watch_loop; // NULL: there are none
+	struct loop_post *watch_post;
 	struct term_output output;
 	bool discard;      // nobody reads the output (any more)
 	bool output_waits; // term_write() took less than all
@@ -72,6 +76,10 @@ int term_input_start(struct term *term) MUST_CHECK;
 void term_input_unwatch(struct term *term);
 // Reads on, or stops, as room and the terminal's owner demand.
 void term_input_update(struct term *term);
+// Room for more at the end; what waits moves to the front to make it. term->lock is held.
+size_t term_input_room(struct term_input *input);
+// Tells the viewers of output, or of room. term->lock is held.
+void term_tell_viewers(struct term *term);
 // loop_post.call of input_post.
 void term_input_serve(struct loop_post *post);
 

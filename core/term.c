@@ -36,6 +36,7 @@ size_t term_write(struct term *term, const uint8_t *data, size_t len)
 	pthread_mutex_lock(&term->lock);
 	if (term->discard) {
 		term_output_note(output, data, len);
+		term_tell_viewers(term);
 	} else {
 		bool was_empty = !output->ring_count;
 
@@ -44,6 +45,8 @@ size_t term_write(struct term *term, const uint8_t *data, size_t len)
 			term->output_waits = true;
 		if (was_empty && taken)
 			loop_post(term->loop, &term->output_post);
+		if (taken)
+			term_tell_viewers(term);
 	}
 	pthread_mutex_unlock(&term->lock);
 	return taken;
@@ -105,12 +108,16 @@ static void discard_output(struct term *term)
 
 static void output_failed(struct term *term, int errnum)
 {
-	if (errnum == EPIPE || errnum == EIO)
+	bool reader_left = errnum == EPIPE || errnum == EIO;
+
+	if (reader_left && !term->events.unread)
 		info("console: nobody reads the output any more; it is dropped");
-	else
+	else if (!reader_left)
 		warn("console: write output: %s; it is dropped from now on", strerror(errnum));
 	discard_output(term);
 	drop_output(term, SIZE_MAX);
+	if (term->events.unread)
+		term->events.unread(term->events.opaque);
 }
 
 // Writes one piece if that is possible within @timeout_ms. Returns 1; 0 if there
@@ -323,9 +330,10 @@ int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
 	if (!made)
 		return fail(ENOMEM, "console");
 	init_term(made, loop, events);
-	// By itself and not cleared, so that what is not used takes no memory.
+	// By themselves and not cleared, so that what is not used takes no memory.
 	made->output.ring = malloc(TERM_OUTPUT_RING_BYTES);
-	if (!made->output.ring) {
+	made->output.history = malloc(TERM_OUTPUT_HISTORY_BYTES);
+	if (!made->output.ring || !made->output.history) {
 		term_free(made);
 		return fail(ENOMEM, "console");
 	}
@@ -337,6 +345,7 @@ int term_create(struct term **term, struct loop *loop, int in_fd, int out_fd,
 	made->tty.fd = made->in.fd;
 	made->is_tty = isatty(made->in.fd);
 	made->input.size = made->is_tty ? TERM_INPUT_TTY_BYTES : TERM_INPUT_BYTES;
+	made->typed.size = TERM_INPUT_BYTES;
 	made->discard = made->out.fd < 0;
 	*term = made;
 	return 0;
@@ -387,6 +396,23 @@ void term_stop(struct term *term, unsigned timeout_ms)
 	term->started = false;
 }
 
+int term_redirect(struct term *term, int out_fd)
+{
+	int fd = term_tty_duplicate(out_fd);
+
+	if (fd < 0)
+		return fd;
+	watch_output(term, false);
+	if (term->out.fd >= 0)
+		close(term->out.fd);
+	term->out.fd = fd;
+	pthread_mutex_lock(&term->lock);
+	term->discard = false;
+	pthread_mutex_unlock(&term->lock);
+	loop_post(term->loop, &term->output_post);
+	return 0;
+}
+
 void term_free(struct term *term)
 {
 	term_stop(term, 0);
@@ -398,6 +424,7 @@ void term_free(struct term *term)
 		close(term->out.fd);
 	pthread_mutex_destroy(&term->lock);
 	free(term->output.ring);
+	free(term->output.history);
 	free(term);
 }
 

@@ -4,6 +4,7 @@
 #define KVIK_CONTROL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "util.h"
 
@@ -37,5 +38,7 @@ int control_answer(struct control_client *client, int timeout_ms, json_t **resul
 // Waits for the next object that is sent, an event after "subscribe". Returns 0, -EPIPE at
 // the VM's end (no message), or -errno after a message.
 int control_next(struct control_client *client, int timeout_ms, json_t **object) MUST_CHECK;
+// Whether one has come already, which polling the descriptor would not show.
+bool control_pending(const struct control_client *client);
 
 #endif

@@ -17,6 +17,7 @@
 #define CONTROL_LINE_MAX (64 * KIB)
 
 struct control;
+struct term;
 
 // A request that waits for its answer. The handler owns it until it has answered by
 // control_reply() or control_fail(), which may be later; each call is answered once.
@@ -35,6 +36,7 @@ struct control_call {
 struct control_host {
 	const char *vm_name; // outlives the server
 	struct loop *main_loop;
+	struct term *term; // outlives it, too
 	// Runs on the main loop.
 	void (*handle)(void *opaque, struct control_call *call);
 	void *opaque;

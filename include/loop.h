@@ -76,6 +76,10 @@ void loop_stop_thread(struct loop *loop);
 int loop_add_fd(struct loop *loop, struct loop_fd *lfd, uint32_t epoll_events) MUST_CHECK;
 void loop_modify_fd(struct loop *loop, struct loop_fd *lfd, uint32_t epoll_events);
 void loop_remove_fd(struct loop *loop, struct loop_fd *lfd);
+// Watches for @wanted what was watched for *@watched, and notes that there. 0 is not at all:
+// EPOLLHUP, which comes unasked while a descriptor is watched, does not come either.
+int loop_watch_fd(struct loop *loop, struct loop_fd *lfd, uint32_t *watched, uint32_t wanted)
+	MUST_CHECK;
 
 // Arms (or re-arms) a timer for @deadline_ns of CLOCK_MONOTONIC. Loop thread.
 void loop_arm_timer(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ns);

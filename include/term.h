@@ -4,8 +4,9 @@
 // Output goes from any thread into a bounded ring that the main loop drains, so a
 // slow reader never blocks a vCPU: the device sees how much was taken and holds
 // back. Input is read only while the device has room. On a terminal, raw mode and
-// the escape key (Ctrl-a x ends the VM, Ctrl-a Ctrl-a sends the key, Ctrl-a h
-// lists the keys); the terminal is restored on every way out, crashes included.
+// the escape key (Ctrl-a x ends the VM, Ctrl-a d leaves it, Ctrl-a Ctrl-a sends the key,
+// Ctrl-a h lists the keys); the terminal is restored on every way out, crashes included.
+// Viewers on other threads see the same output, and may type.
 #ifndef KVIK_TERM_H
 #define KVIK_TERM_H
 
@@ -16,6 +17,7 @@
 #include "util.h"
 
 struct loop;
+struct loop_post;
 struct term;
 
 // The device that the console is connected to. Callbacks run on the main loop and
@@ -34,8 +36,12 @@ struct term_frontend {
 	void *opaque;
 };
 
+// On the main loop; each may be NULL.
 struct term_events {
-	void (*quit)(void *opaque); // the user pressed Ctrl-a x; main loop
+	void (*quit)(void *opaque);   // the user pressed Ctrl-a x
+	void (*detach)(void *opaque); // the user pressed Ctrl-a d
+	void (*ended)(void *opaque);  // the input has ended, and the device has taken it
+	void (*unread)(void *opaque); // nobody reads the output any more
 	void *opaque;
 };
 
@@ -49,6 +55,8 @@ void term_connect(struct term *term, const struct term_frontend *frontend);
 // Restores the terminal and writes out what is left: up to @timeout_ms for a
 // reader that does not read. Main thread, loop not running.
 void term_stop(struct term *term, unsigned timeout_ms);
+// From now on the output goes to @out_fd (not closed by it). Main thread.
+int term_redirect(struct term *term, int out_fd) MUST_CHECK;
 void term_free(struct term *term);
 
 // Takes up to @len bytes of console output and returns how many. Any thread.
@@ -64,6 +72,25 @@ size_t term_read(struct term *term, uint8_t *data, size_t len);
 // Gives the guest's kernel a magic SysRq key, if it listens to the console. 0; -EBUSY: it
 // takes no input now; -ENODEV: no device is connected. Main thread.
 int term_sysrq(struct term *term, uint8_t key) MUST_CHECK;
+
+// -- viewers: another loop's, any number of them --
+
+// Where a viewer is in the output. Zero-initialise: at the first byte there ever was.
+struct term_view {
+	uint64_t position; // bytes
+	uint64_t lost;     // what came and went unseen, for a viewer to tell and clear
+};
+
+// Posts @post to @loop, which is another than the console's, whenever there is output or
+// room for input; NULL: no more. The one who watches; any thread.
+void term_watch(struct term *term, struct loop *loop, struct loop_post *post);
+// A view that begins with the last whole lines, at most @len bytes. Any thread.
+struct term_view term_recall(struct term *term, size_t len);
+// Copies what comes next for the viewer, at most @size bytes, and returns how many. The
+// viewer moves the position on himself, by what he has used. Any thread.
+size_t term_look(struct term *term, struct term_view *view, uint8_t *data, size_t size);
+// Takes up to @len bytes of input and returns how many. Who watches; any thread.
+size_t term_type(struct term *term, const uint8_t *data, size_t len);
 
 // Columns and rows; false when it is not a terminal.
 bool term_size(struct term *term, unsigned *columns, unsigned *rows);
