@@ -14,6 +14,7 @@
 #include "run-config.h"
 #include "run-disk.h"
 #include "run-net.h"
+#include "run-service.h"
 #include "vm-config.h"
 #include "vm.h"
 
@@ -29,6 +30,7 @@ struct run_args {
 	struct run_config given;
 	const char *config_path; // NULL: none
 	bool print_config;
+	struct run_service service;
 };
 
 static int bad_value(const char *option, const char *value, const char *why)
@@ -349,6 +351,9 @@ static int complete(struct run_args *args)
 		return err;
 	if (args->print_config)
 		return print_config(args);
+	if (args->service.detach && args->config.exit_with_parent)
+		return fail_msg(EINVAL, "--detach and --exit-with-parent: leave one out; the "
+					"process that starts it ends at once");
 	describe(args);
 	return network_finish(&args->config);
 }
@@ -437,6 +442,15 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		{ OPTION_FLAG, 0, "balloon", NULL, "Let the guest give memory back, also unasked",
 		  &config->balloon },
 
+		{ .kind = OPTION_GROUP, .help = "Running in the background" },
+		{ OPTION_FLAG, 0, "detach", NULL, "Return when the VM runs, and leave it running",
+		  &args->service.detach },
+		{ OPTION_STRING, 0, "log", "FILE", "Append console and messages to a file",
+		  &args->service.log_path, .flags = OPTION_PATH },
+		{ OPTION_STRING, 0, "pidfile", "FILE",
+		  "Keep the process id in a file, which is locked", &args->service.pidfile_path,
+		  .flags = OPTION_PATH },
+
 		{ .kind = OPTION_GROUP, .help = "Messages and tests" },
 		{ OPTION_CALL, 0, "loglevel", "LEVEL",
 		  "error, warning, info or debug (default: info)", NULL, parse_loglevel },
@@ -486,16 +500,32 @@ static void warn_of_much_memory(uint64_t bytes)
 		     bytes / MIB, host_bytes / MIB);
 }
 
-static int run_vm(const struct vm_config *config)
+static int run_vm(struct run_args *args)
 {
+	struct vm_parts parts = vm_build_parts;
 	struct vm *vm;
 	int status;
 
-	if (vm_create(&vm, config, &vm_build_parts))
-		return VM_STATUS_USAGE;
-	warn_of_much_memory(config->memory_bytes);
+	run_service_adapt(&args->service, &parts);
+	status = vm_create(&vm, &args->config, &parts);
+	if (status)
+		return status > 0 ? 128 + status : VM_STATUS_USAGE;
+	warn_of_much_memory(args->config.memory_bytes);
 	status = vm_run(vm);
 	vm_free(vm);
+	return status;
+}
+
+static int run_service(struct run_args *args)
+{
+	int status = VM_STATUS_USAGE;
+	int ret = run_service_begin(&args->service, args->config.name, &status);
+
+	if (ret > 0)
+		return status;
+	if (ret == 0)
+		status = run_vm(args);
+	run_service_end(&args->service);
 	return status;
 }
 
@@ -506,7 +536,7 @@ int cmd_run(int argc, char **argv)
 	int status = ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
 
 	if (ret == 0)
-		status = args.print_config ? 0 : run_vm(&args.config);
+		status = args.print_config ? 0 : run_service(&args);
 	free_args(&args);
 	return status;
 }

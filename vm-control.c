@@ -29,6 +29,11 @@ static const char *const state_names[] = {
 	[VM_STATE_PAUSED] = "paused",
 };
 
+const char *vm_state_name(const struct vm *vm)
+{
+	return state_names[vm->state];
+}
+
 // -- calls that wait --
 
 void vm_control_keep(struct vm *vm, struct control_call *call)
@@ -56,7 +61,7 @@ static void answer_waiting(struct vm *vm, const char *command)
 	struct control_call *call;
 
 	while ((call = vm_control_take(vm, command)))
-		control_reply(call, json_pack("{s:s}", "state", state_names[vm->state]));
+		control_reply(call, json_pack("{s:s}", "state", vm_state_name(vm)));
 }
 
 static void refuse_waiting(struct vm *vm)
@@ -101,7 +106,7 @@ static void status(struct vm *vm, struct control_call *call)
 
 	control_reply(call,
 		      json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:f, s:o, s:o}", "name",
-				config->name, "pid", (int)getpid(), "state", state_names[vm->state],
+				config->name, "pid", (int)getpid(), "state", vm_state_name(vm),
 				"architecture", vm->machine.ops->name, "accelerator",
 				vm->accel.ops->name, "vcpus", (int)config->cpus, "memory_bytes",
 				(json_int_t)config->memory_bytes, "uptime_seconds", uptime_s,

@@ -16,12 +16,14 @@
 #include "loop.h"
 #include "machine.h"
 #include "memory.h"
+#include "signals.h"
 #include "vcpu.h"
 #include "vm-config.h"
 #include "vm.h"
 
 struct control;
 struct control_call;
+struct metric_sink;
 struct term;
 struct virtio_device;
 
@@ -64,9 +66,8 @@ struct vm {
 	struct loop_timer balloon_timer; // for the balloon's next step
 	struct loop_timer stop_timer;    // for the guest to switch itself off
 
-	struct loop_fd signals; // a signalfd
-	struct loop_fd parent;  // its pidfd; -1: none
-	sigset_t old_mask;
+	struct signals signals;
+	struct loop_fd parent; // its pidfd; -1: none
 
 	// From any thread to the main loop.
 	atomic_uint requests;    // bit n: enum vcpu_exit n
@@ -82,8 +83,11 @@ struct vm {
 	const char *why_died;   // static text
 	const char *stopped_by; // as why_died; NULL: a signal
 	bool console_closed;
+	bool told_start; // to the watcher
 	struct log_ratelimit reboots;
 };
+
+const char *vm_state_name(const struct vm *vm); // "running", "paused"
 
 // vm.c: puts kernel, initrd and device tree into RAM and the vCPUs at their start;
 // vCPUs stopped. Returns 0 or -errno after a message.
@@ -97,11 +101,20 @@ void vm_handle_requests(struct loop_post *post);
 void vm_user_quit(void *opaque);
 // Ends the VM from outside, as SIGTERM does. Main loop.
 void vm_stop(struct vm *vm, const char *who);
+// The same by a signal.
+void vm_kill(struct vm *vm, int signal);
 
-// vm-run.c: the signals that end the VM, on vm->signals. Before any thread is
+// vm-signals.c: the signals that mean the VM, on vm->signals. Before any thread is
 // made, since threads inherit the mask.
 int vm_catch_signals(struct vm *vm) MUST_CHECK;
 void vm_release_signals(struct vm *vm);
+// Takes those that have come, as far as one that ends the VM. Returns that, or 0.
+int vm_pending_signal(struct vm *vm);
+// Lets them end the process at once, while it may wait for a file without end.
+void vm_let_signals_end(bool yes);
+
+// vm-report.c: tells the VM's state in some lines on stderr. Main loop.
+void vm_report(struct vm *vm);
 
 // vm-parent.c: --exit-with-parent, if that was given.
 int vm_watch_parent(struct vm *vm) MUST_CHECK;
@@ -138,5 +151,6 @@ void vm_inspect(struct vm *vm);
 
 // vm-stats.c: the metrics as docs/control.md describes them; the caller's. Main loop.
 json_t *vm_stats(struct vm *vm);
+void vm_put_metrics(struct vm *vm, struct metric_sink *sink);
 
 #endif

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Running a VM: what ends or restarts it, signals, and the report of a death.
+// Running a VM: what ends or restarts it, and the report of a death.
 //
 // The main thread runs the loop. Whatever must hold the vCPUs still (a reboot, the
 // end) happens in vm_run(), between two rounds of the loop.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,52 +103,10 @@ void vm_stop(struct vm *vm, const char *who)
 	leave_loop(vm, VM_KILLED, 128 + SIGTERM);
 }
 
-// -- signals --
-
-static void signal_ready(struct loop_fd *self, uint32_t events)
+void vm_kill(struct vm *vm, int signal)
 {
-	struct vm *vm = container_of(self, struct vm, signals);
-	struct signalfd_siginfo got;
-
-	if (read(self->fd, &got, sizeof(got)) != sizeof(got))
-		return;
 	break_line(vm);
-	leave_loop(vm, VM_KILLED, 128 + (int)got.ssi_signo);
-}
-
-// SIGTERM always ends the VM; the others not when whoever started kvik has them
-// ignored (nohup, a script's background job).
-static void ending_signals(sigset_t *set)
-{
-	static const int ignorable[] = { SIGHUP, SIGINT, SIGQUIT };
-
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	for (unsigned i = 0; i < ARRAY_SIZE(ignorable); i++) {
-		struct sigaction action;
-
-		if (sigaction(ignorable[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-			sigaddset(set, ignorable[i]);
-	}
-}
-
-int vm_catch_signals(struct vm *vm)
-{
-	sigset_t set;
-
-	ending_signals(&set);
-	vm->signals.ready = signal_ready;
-	vm->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (vm->signals.fd < 0)
-		return fail(errno, "signalfd");
-	pthread_sigmask(SIG_BLOCK, &set, &vm->old_mask);
-	return 0;
-}
-
-void vm_release_signals(struct vm *vm)
-{
-	pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
-	close(vm->signals.fd);
+	leave_loop(vm, VM_KILLED, 128 + signal);
 }
 
 // -- running --
@@ -192,7 +149,7 @@ static void pause_vcpus(struct vm *vm)
 	if (vm->outcome == VM_KILLED) {
 		close_console(vm, FLUSH_HURRIED_MS);
 		report_killer(vm);
-		pthread_sigmask(SIG_SETMASK, &vm->old_mask, NULL);
+		pthread_sigmask(SIG_SETMASK, &vm->signals.before, NULL);
 	}
 	vcpu_set_pause(&vm->vcpus);
 }
@@ -206,6 +163,23 @@ static void hold_parts(struct vm *vm, bool hold)
 		vm->accel.ops->hold_clock(&vm->accel, hold);
 }
 
+static void tell_state(struct vm *vm)
+{
+	const struct vm_watcher *watcher = &vm->parts->watcher;
+
+	if (vm->told_start && watcher->changed)
+		watcher->changed(watcher->opaque, vm_state_name(vm));
+}
+
+static void tell_start(struct vm *vm)
+{
+	const struct vm_watcher *watcher = &vm->parts->watcher;
+
+	if (!vm->told_start && watcher->started)
+		watcher->started(watcher->opaque);
+	vm->told_start = true;
+}
+
 static void enter_state(struct vm *vm, enum vm_state state)
 {
 	if (vm->state == state)
@@ -213,6 +187,7 @@ static void enter_state(struct vm *vm, enum vm_state state)
 	hold_parts(vm, state == VM_STATE_PAUSED);
 	vm->state = state;
 	vm_control_state_changed(vm);
+	tell_state(vm);
 }
 
 // Returns when the VM is over; the vCPUs stand still.
@@ -222,6 +197,7 @@ static void run_until_end(struct vm *vm)
 		enter_state(vm, vm->wanted_state);
 		if (vm->state == VM_STATE_RUNNING)
 			vcpu_set_resume(&vm->vcpus);
+		tell_start(vm);
 		while (vm->outcome == VM_RUNNING && vm->wanted_state == vm->state && !vm->inspect)
 			loop_run(&vm->loop);
 		pause_vcpus(vm);
@@ -314,6 +290,14 @@ static const char *outcome_name(const struct vm *vm)
 	return vm->outcome == VM_KILLED ? "killed" : "powered off";
 }
 
+static void tell_end(struct vm *vm)
+{
+	const struct vm_watcher *watcher = &vm->parts->watcher;
+
+	if (watcher->stopping)
+		watcher->stopping(watcher->opaque, outcome_name(vm), vm->status);
+}
+
 int vm_run(struct vm *vm)
 {
 	if (term_start(vm->term))
@@ -323,6 +307,7 @@ int vm_run(struct vm *vm)
 	vm->start_ns = clock_monotonic_ns();
 	vm_control_event(vm, "started", NULL);
 	run_until_end(vm);
+	tell_end(vm);
 	close_console(vm, FLUSH_MS);
 	if (vm->outcome == VM_DIED)
 		report_death(vm);

@@ -108,14 +108,19 @@ static void put_process(struct metric_sink *sink)
 		   (uint64_t)usage.ru_majflt);
 }
 
+void vm_put_metrics(struct vm *vm, struct metric_sink *sink)
+{
+	put_process(sink);
+	put_threads(sink);
+	if (vm->accel.ops->metrics)
+		vm->accel.ops->metrics(&vm->accel, sink);
+	device_list_metrics(&vm->devices, sink);
+}
+
 json_t *vm_stats(struct vm *vm)
 {
 	struct json_sink json = { .sink.put = put_json, .list = json_array() };
 
-	put_process(&json.sink);
-	put_threads(&json.sink);
-	if (vm->accel.ops->metrics)
-		vm->accel.ops->metrics(&vm->accel, &json.sink);
-	device_list_metrics(&vm->devices, &json.sink);
+	vm_put_metrics(vm, &json.sink);
 	return json.list;
 }

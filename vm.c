@@ -198,7 +198,7 @@ static int make_loop(struct vm *vm)
 	if (err)
 		return err;
 	vm->requested.call = vm_handle_requests;
-	err = loop_add_fd(&vm->loop, &vm->signals, EPOLLIN);
+	err = loop_add_fd(&vm->loop, &vm->signals.event, EPOLLIN);
 	if (err)
 		loop_exit(&vm->loop);
 	return err;
@@ -206,7 +206,7 @@ static int make_loop(struct vm *vm)
 
 static void free_loop(struct vm *vm)
 {
-	loop_remove_fd(&vm->loop, &vm->signals);
+	loop_remove_fd(&vm->loop, &vm->signals.event);
 	loop_exit(&vm->loop);
 }
 
@@ -520,6 +520,17 @@ int vm_load_guest(struct vm *vm)
 	return err ? err : reset_vcpus(vm);
 }
 
+// A pipe in the place of a kernel or an initrd may never end, and nothing else waits yet.
+static int load_first(struct vm *vm)
+{
+	int err;
+
+	vm_let_signals_end(true);
+	err = vm_load_guest(vm);
+	vm_let_signals_end(false);
+	return err;
+}
+
 static int write_all(int fd, const uint8_t *data, size_t len)
 {
 	while (len) {
@@ -594,7 +605,7 @@ static const struct vm_step {
 	{ add_balloon, NULL },
 	{ add_nets, NULL },
 	{ add_power_button, NULL },
-	{ vm_load_guest, NULL },
+	{ load_first, NULL },
 	{ dump_device_tree, NULL },
 	{ vm_start_control, vm_stop_control },
 	{ start_vcpus, stop_vcpus },
@@ -604,21 +615,26 @@ static const struct vm_step {
 int vm_create(struct vm **result, const struct vm_config *config, const struct vm_parts *parts)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
+	int err = 0;
 
 	if (!vm)
 		return fail(ENOMEM, "a new VM");
 	vm->config = config;
 	vm->parts = parts;
-	for (; vm->steps_done < ARRAY_SIZE(vm_steps); vm->steps_done++) {
-		int err = vm_steps[vm->steps_done].init(vm);
-
-		if (err) {
-			vm_free(vm);
-			return err;
-		}
+	vm->signals.event.fd = -1;
+	while (!err && vm->steps_done < ARRAY_SIZE(vm_steps)) {
+		err = vm_steps[vm->steps_done].init(vm);
+		vm->steps_done += !err;
+		if (!err)
+			err = vm_pending_signal(vm);
 	}
-	*result = vm;
-	return 0;
+	if (err > 0)
+		info("ended by signal %d (%s) before it ran", err, strsignal(err));
+	if (err)
+		vm_free(vm);
+	else
+		*result = vm;
+	return err;
 }
 
 void vm_free(struct vm *vm)

@@ -294,7 +294,7 @@ static bool has_output(const struct control *control)
 static void flush_all(struct control *control)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + FLUSH_NS;
-	struct timespec pause = { .tv_nsec = 1000000 };
+	struct timespec pause = { .tv_nsec = NSEC_PER_MSEC };
 
 	empty_outbox(&control->outbox);
 	while (has_output(control) && clock_monotonic_ns() < deadline_ns) {

@@ -25,6 +25,7 @@
 
 #define LOCK_SUFFIX ".lock"
 #define SOCKET_SUFFIX ".sock"
+#define LOG_SUFFIX ".log"
 #define BACKLOG 128
 #define CONNECT_S 2
 
@@ -266,6 +267,34 @@ int instance_connect(const char *name)
 	if (err == -EAGAIN)
 		return fail_msg(ETIMEDOUT, "VM %s: does not answer", name);
 	return fail(-err, "connect to the VM %s", name);
+}
+
+// -- logs --
+
+int instance_open_log(const char *name, bool fresh)
+{
+	struct file_name file = file_name(name, LOG_SUFFIX);
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_TRUNC : 0);
+	int fd, dir_fd = open_directory(false);
+
+	if (dir_fd < 0)
+		return dir_fd == -ENOENT ? fail(ENOENT, "--name %s: its log", name) : dir_fd;
+	fd = openat(dir_fd, file.text, flags, 0600);
+	if (fd < 0)
+		fd = fail(errno, "--name %s: open its log", name);
+	close(dir_fd);
+	return fd;
+}
+
+void instance_remove_log(const char *name)
+{
+	struct file_name file = file_name(name, LOG_SUFFIX);
+	int dir_fd = open_directory(false);
+
+	if (dir_fd < 0)
+		return;
+	unlinkat(dir_fd, file.text, 0);
+	close(dir_fd);
 }
 
 // -- claims --

@@ -31,6 +31,12 @@ struct instance {
 int instance_claim(struct instance *instance, const char *name) MUST_CHECK;
 void instance_release(struct instance *instance);
 
+// A file for the messages of the VM @name, which the caller has claimed: NAME.log beside the
+// others, emptied with @fresh. It stays when the VM ends, until it is removed or another VM of
+// that name runs. Returns the descriptor or -errno after a message.
+int instance_open_log(const char *name, bool fresh) MUST_CHECK;
+void instance_remove_log(const char *name);
+
 // Connects to the control socket of the VM @name. Returns the descriptor; -ENOENT when
 // there is no such VM (no message), or other -errno after a message.
 int instance_connect(const char *name) MUST_CHECK;

@@ -19,6 +19,17 @@ enum vm_status {
 	VM_STATUS_DIED = 255,  // guest panic, crash, or engine failure
 };
 
+// Whoever wants to know how the VM fares; each may be NULL. Main thread.
+struct vm_watcher {
+	void (*started)(void *opaque); // the vCPUs run, and the control socket is served
+	void (*changed)(void *opaque, const char *state); // "running", "paused"
+	void (*stopping)(void *opaque, const char *reason, int status); // as of vm_run()
+	// SIGHUP came: messages go to another file from now on. Returns the descriptor where
+	// the console's output goes, or -1: where it went. NULL: SIGHUP ends the VM.
+	int (*reopen)(void *opaque);
+	void *opaque;
+};
+
 // What a VM is put together from. The commands use vm_build_parts; a test brings
 // an accelerator, a machine or descriptors of its own.
 struct vm_parts {
@@ -29,20 +40,23 @@ struct vm_parts {
 	int console_out_fd; // -1: output is dropped
 
 	bool has_control; // claims the config's name and serves its control socket
+	struct vm_watcher watcher;
 };
 
 // The machines and accelerators of this build, and stdin and stdout.
 extern const struct vm_parts vm_build_parts;
 
 // Builds the whole VM from @config and @parts, which outlive it, and blocks the
-// signals that end it. Returns 0, or -errno after a message; then nothing of it is
-// left. Main thread; all of this header.
+// signals that vm_run() takes. Returns 0; -errno after a message; or the number of a signal
+// that has ended it meanwhile. Unless 0, nothing of it is left. Main thread; all of this
+// header.
 int vm_create(struct vm **result, const struct vm_config *config, const struct vm_parts *parts)
 	MUST_CHECK;
 // Runs it once, until the guest powers off or dies, the user quits, or SIGTERM,
 // SIGINT, SIGHUP or SIGQUIT arrives; reboots it in between. A second signal ends
 // the process at once. Reports a death on stderr with its reason and the last
-// console lines. Returns the exit status (for a signal: 128 + its number).
+// console lines. SIGUSR1 has it tell its state. Returns the exit status (for a signal: 128 +
+// its number).
 int vm_run(struct vm *vm);
 void vm_free(struct vm *vm); // NULL: does nothing
 

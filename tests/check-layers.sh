@@ -18,9 +18,9 @@ place() {
 		floor_of[$name.h]=$floor
 	done
 }
-place 0 bytes util log options thread version iov
+place 0 bytes util log notify options pidfile thread version iov
 place 1 aml boot bootargs bus control control-client cpu-view device fdt image instance io-stats irq kvm-host loop memory metrics power symbols \
-	rate-limit term vcpu vm-config
+	rate-limit signals term vcpu vm-config
 place 2 disk disk-image frames fs net vnet
 place 3 balloon hw virtio virtio-devices virtqueue
 place 4 arm-accel machine riscv-accel riscv-soft x86-accel

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The signals that mean a VM: which end it, SIGHUP for the log, SIGUSR1 for a report.
+
+#include "term.h"
+#include "vm-priv.h"
+
+static void reopen_log(struct vm *vm)
+{
+	const struct vm_watcher *watcher = &vm->parts->watcher;
+	int out_fd = watcher->reopen(watcher->opaque);
+
+	if (out_fd >= 0 && term_redirect(vm->term, out_fd))
+		warn("the console's output stays where it was");
+}
+
+static bool is_for_log(const struct vm *vm, int number)
+{
+	return number == SIGHUP && vm->parts->watcher.reopen;
+}
+
+static void signal_ready(struct loop_fd *self, uint32_t events)
+{
+	struct vm *vm = container_of(self, struct vm, signals.event);
+	int number = signals_take(&vm->signals);
+
+	if (number == SIGUSR1)
+		vm_report(vm);
+	else if (is_for_log(vm, number))
+		reopen_log(vm);
+	else if (number)
+		vm_kill(vm, number);
+}
+
+int vm_catch_signals(struct vm *vm)
+{
+	sigset_t set;
+
+	signals_ending(&set);
+	sigaddset(&set, SIGUSR1);
+	if (vm->parts->watcher.reopen)
+		sigaddset(&set, SIGHUP);
+	vm->signals.event.ready = signal_ready;
+	return signals_catch(&vm->signals, &set);
+}
+
+void vm_release_signals(struct vm *vm)
+{
+	signals_release(&vm->signals);
+}
+
+int vm_pending_signal(struct vm *vm)
+{
+	int number;
+
+	do
+		number = signals_take(&vm->signals);
+	while (number == SIGUSR1 || is_for_log(vm, number));
+	return number;
+}
+
+void vm_let_signals_end(bool yes)
+{
+	sigset_t ending;
+
+	signals_ending(&ending);
+	sigdelset(&ending, SIGHUP); // which may mean the log
+	pthread_sigmask(yes ? SIG_UNBLOCK : SIG_BLOCK, &ending, NULL);
+}
