@@ -110,8 +110,6 @@ int vm_catch_signals(struct vm *vm) MUST_CHECK;
 void vm_release_signals(struct vm *vm);
 // Takes those that have come, as far as one that ends the VM. Returns that, or 0.
 int vm_pending_signal(struct vm *vm);
-// Lets them end the process at once, while it may wait for a file without end.
-void vm_let_signals_end(bool yes);
 
 // vm-report.c: tells the VM's state in some lines on stderr. Main loop.
 void vm_report(struct vm *vm);

@@ -57,12 +57,3 @@ int vm_pending_signal(struct vm *vm)
 	while (number == SIGUSR1 || is_for_log(vm, number));
 	return number;
 }
-
-void vm_let_signals_end(bool yes)
-{
-	sigset_t ending;
-
-	signals_ending(&ending);
-	sigdelset(&ending, SIGHUP); // which may mean the log
-	pthread_sigmask(yes ? SIG_UNBLOCK : SIG_BLOCK, &ending, NULL);
-}

@@ -520,17 +520,6 @@ int vm_load_guest(struct vm *vm)
 	return err ? err : reset_vcpus(vm);
 }
 
-// A pipe in the place of a kernel or an initrd may never end, and nothing else waits yet.
-static int load_first(struct vm *vm)
-{
-	int err;
-
-	vm_let_signals_end(true);
-	err = vm_load_guest(vm);
-	vm_let_signals_end(false);
-	return err;
-}
-
 static int write_all(int fd, const uint8_t *data, size_t len)
 {
 	while (len) {
@@ -605,7 +594,7 @@ static const struct vm_step {
 	{ add_balloon, NULL },
 	{ add_nets, NULL },
 	{ add_power_button, NULL },
-	{ load_first, NULL },
+	{ vm_load_guest, NULL },
 	{ dump_device_tree, NULL },
 	{ vm_start_control, vm_stop_control },
 	{ start_vcpus, stop_vcpus },
