@@ -28,7 +28,7 @@ _kvik() {
 		run:--loglevel) words="error warning info debug" ;;
 		wait:--for) words="stopped paused running" ;;
 		balloon:-i | balloon:-d | balloon:--set | balloon:--inflate | balloon:--deflate) ;;
-		balloon:* | config:* | debug:* | events:* | pause:* | resume:* | stat:* | stop:* | wait:*)
+		balloon:* | config:* | console:* | debug:* | events:* | pause:* | resume:* | stat:* | stop:* | wait:*)
 			words=$(kvik list -q 2>/dev/null)
 			;;
 		*)

@@ -11,7 +11,7 @@ function __kvik_options
     kvik (__kvik_command) -h 2>/dev/null | string replace -rf '^ +(?:-\w, )?(--[a-z0-9-]+)\S*(?: [A-Z]\S*)? +(\S.*)' '$1\t$2'
 end
 
-set -l for_vms balloon config debug events pause resume stat stop wait
+set -l for_vms balloon config console debug events pause resume stat stop wait
 
 complete -c kvik -f -n __fish_use_subcommand \
     -a '(kvik help 2>/dev/null | string replace -rf "^  ([a-z]+) +(.*)" "\$1\t\$2")'

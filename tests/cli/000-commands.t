@@ -3,7 +3,7 @@
 # help, version, and what is no command.
 . "$(dirname "$0")/lib.sh"
 
-commands='balloon config debug disk events help list pause resume run stat stop version wait'
+commands='balloon config console debug disk events help list pause resume run stat stop version wait'
 
 # -- help --
 

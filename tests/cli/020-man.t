@@ -44,7 +44,7 @@ from_man() {
 		option != "" { sub(/\.$/, ""); print option ": " $0; option = "" }' "$1"
 }
 
-for command in balloon config debug disk events help list pause resume run stat stop version wait; do
+for command in balloon config console debug disk events help list pause resume run stat stop version wait; do
 	from_help "$command" >"$work/help"
 	from_man "$man/kvik-$command.1" >"$work/man"
 	is "$command: -h and the man page agree" "$(diff "$work/help" "$work/man")" ""

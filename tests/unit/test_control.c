@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +20,7 @@
 #include "control.h"
 #include "instance.h"
 #include "loop.h"
+#include "term.h"
 
 #define NAME "control-test"
 #define SILENT_CLIENTS 1000
@@ -28,7 +30,8 @@ static char directory[] = "/tmp/kvik-control-XXXXXX";
 
 struct rig {
 	struct instance instance;
-	struct loop loop; // plays the main loop, on a thread
+	struct loop loop;  // plays the main loop, on a thread
+	struct term *term; // without descriptors
 	struct control *control;
 	struct control_call *kept; // by "keep"
 	atomic_uint handled;
@@ -57,6 +60,9 @@ static int set_up(void **state)
 	if (instance_claim(&rig->instance, NAME) || loop_init(&rig->loop) ||
 	    loop_start_thread(&rig->loop, "main"))
 		return -1;
+	if (term_create(&rig->term, &rig->loop, -1, -1, (struct term_events){ 0 }))
+		return -1;
+	host.term = rig->term;
 	fd = rig->instance.listen_fd;
 	rig->instance.listen_fd = -1;
 	*state = rig;
@@ -70,6 +76,7 @@ static int tear_down(void **state)
 	loop_stop_thread(&rig->loop);
 	if (rig->control)
 		control_free(rig->control);
+	term_free(rig->term);
 	loop_exit(&rig->loop);
 	instance_release(&rig->instance);
 	free(rig);
@@ -321,6 +328,168 @@ static void test_clients_that_leave(void **state)
 	assert_echo();
 }
 
+// Nobody will read the answer, but it was asked for.
+static void test_request_of_a_client_that_leaves_at_once(void **state)
+{
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < 100; i++) {
+		int fd = raw_client();
+
+		raw_send(fd, "{\"command\":\"echo\"}\n", 19);
+		raw_send(fd, "{\"command\":\"echo\"}\n", 19);
+		close(fd);
+	}
+	for (unsigned i = 0; i < WAIT_MS && atomic_load(&rig->handled) < 200; i++)
+		poll(NULL, 0, 1);
+	assert_int_equal(atomic_load(&rig->handled), 200);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * NSEC_PER_SEC + (uint64_t)used.tv_nsec;
+}
+
+// The one who connects waits in the queue until the host has a descriptor again.
+static void test_host_without_descriptors(void **state)
+{
+	struct rlimit before, none;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), free_fd;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	uint64_t used_ns;
+	char line[256];
+
+	assert_echo();
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock", directory, NAME);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	free_fd = dup(fd); // the lowest
+	none.rlim_cur = (rlim_t)free_fd;
+	close(free_fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	used_ns = cpu_ns();
+	poll(NULL, 0, 300);
+	assert_true(cpu_ns() - used_ns < 100 * NSEC_PER_MSEC); // the server does not spin
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	raw_line(fd, line, sizeof(line));
+	assert_non_null(strstr(line, "\"kvik\""));
+	close(fd);
+}
+
+// -- the console --
+
+// From the greeting to the request's answer.
+static int console_client(const char *arguments, const char *wanted)
+{
+	int fd = raw_client();
+	char line[256];
+
+	raw_line(fd, line, sizeof(line));
+	snprintf(line, sizeof(line), "{\"command\":\"console\",\"arguments\":%s}\ntyped",
+		 arguments);
+	raw_send(fd, line, strlen(line));
+	raw_line(fd, line, sizeof(line));
+	if (!strstr(line, wanted))
+		fail_msg("answer to console %s: %s", arguments, line);
+	return fd;
+}
+
+static void assert_typed(struct rig *rig, const char *wanted)
+{
+	char text[64];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < WAIT_MS && len < strlen(wanted); i++) {
+		len += term_read(rig->term, (uint8_t *)text + len, sizeof(text) - len);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(len, strlen(wanted));
+	assert_memory_equal(text, wanted, len);
+}
+
+static void test_connection_becomes_the_console(void **state)
+{
+	struct rig *rig = *state;
+	char line[64];
+	int fd;
+
+	term_write(rig->term, (const uint8_t *)"before\n", 7);
+	fd = console_client("{}", "\"result\":{}");
+	raw_line(fd, line, sizeof(line));
+	assert_string_equal(line, "before");
+	assert_typed(rig, "typed");
+	raw_send(fd, "{\"command\":\"echo\"}\n", 19); // is input now
+	assert_typed(rig, "{\"command\":\"echo\"}\n");
+	term_write(rig->term, (const uint8_t *)"after\n", 6);
+	raw_line(fd, line, sizeof(line));
+	assert_string_equal(line, "after");
+	control_free(rig->control);
+	rig->control = NULL;
+	assert_int_equal(read(fd, line, 1), 0);
+	close(fd);
+}
+
+static void test_console_refusals(void **state)
+{
+	int fd = raw_client();
+	char line[256];
+
+	close(console_client("{\"history\":1}", "\"invalid-argument\""));
+	close(console_client("{\"colour\":true}", "\"invalid-argument\""));
+	raw_line(fd, line, sizeof(line));
+	raw_send(fd, "{\"command\":\"subscribe\"}\n{\"command\":\"console\"}\n", 47);
+	raw_line(fd, line, sizeof(line));
+	raw_line(fd, line, sizeof(line));
+	assert_non_null(strstr(line, "\"busy\""));
+	close(fd);
+	assert_echo();
+}
+
+static void test_too_many_viewers(void **state)
+{
+	int fds[33];
+
+	for (unsigned i = 0; i < 32; i++)
+		fds[i] = console_client("{\"read_only\":true}", "\"result\"");
+	fds[32] = console_client("{}", "\"busy\"");
+	for (unsigned i = 0; i < 33; i++)
+		close(fds[i]);
+	assert_echo();
+}
+
+// Flooded with output and silent, sending what is not read, random bytes: the others are
+// served.
+static void test_hostile_viewers(void **state)
+{
+	static char noise[256 * 1024];
+	struct rig *rig = *state;
+	int fds[16];
+
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (char)(i * 2654435761u >> 13);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = console_client("{}", "\"result\"");
+		assert_true(send(fds[i], noise, sizeof(noise), MSG_DONTWAIT) > 0);
+		if (i % 4 == 0)
+			close(fds[i]);
+	}
+	for (unsigned i = 0; i < 64; i++) {
+		// The VM does not wait.
+		assert_int_equal(term_write(rig->term, (uint8_t *)noise, sizeof(noise)),
+				 sizeof(noise));
+		if (i % 8 == 0)
+			assert_echo();
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		if (i % 4)
+			close(fds[i]);
+	assert_echo();
+}
+
 static bool was_kept(struct rig *rig)
 {
 	for (unsigned i = 0; i < WAIT_MS && !atomic_load(&rig->handled); i++)
@@ -391,6 +560,12 @@ int main(void)
 		control_test(test_silent_clients),
 		control_test(test_client_that_does_not_read),
 		control_test(test_clients_that_leave),
+		control_test(test_request_of_a_client_that_leaves_at_once),
+		control_test(test_host_without_descriptors),
+		control_test(test_connection_becomes_the_console),
+		control_test(test_console_refusals),
+		control_test(test_too_many_viewers),
+		control_test(test_hostile_viewers),
 		control_test(test_late_answer),
 		control_test(test_end),
 	};
