@@ -1,0 +1,200 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# kvik console: several viewers of one VM, on pipes and terminals, and hostile ones.
+. "$(dirname "$0")/lib.sh"
+. "$here/guest.sh"
+
+guest_echo "$work/echo"
+guest_chatter "$work/chatter"
+guest_panic "$work/panic" 1
+
+# start NAME GUEST: a VM in the background; its process is $pid.
+start() {
+	rm -f "$work/$1.out"
+	"$kvik" run -n none --name "$1" -m 16M -c 1 "$work/$2" </dev/null >"$work/$1.out" 2>"$work/$1.err" &
+	pid=$!
+	wait_for 10 [ -s "$work/$1.out" ] || echo "# $1 does not start"
+}
+
+# view NAME [OPTION...]: a viewer without input, in the background; what it shows is in
+# $work/NAME, its messages in $work/NAME.err, its process is $viewer.
+view() {
+	: >"$work/$1"
+	timeout 30 "$kvik" console --read-only one "${@:2}" </dev/null >"$work/$1" 2>"$work/$1.err" &
+	viewer=$!
+}
+
+shows() { wait_for 10 grep -aq "$2" "$work/$1" || not_ok "$1 shows $2" "$(cat "$work/$1")"; }
+
+run console nobody
+is "nobody to watch" "$status:$err" \
+	"1:kvik console: no VM called 'nobody' runs; 'kvik list' shows those that do"
+refused "which one?" "which VM\? name one" console
+refused "not a time" "--linger x: give a number of seconds" console --linger x one
+
+# -- pipes --
+
+start one echo
+view early
+early=$viewer
+shows early ready
+run console one
+is "what was printed before, and no more" "$status:$out:$err" "0:ready:"
+echo "from a pipe" >"$work/typed"
+input=$work/typed run console -n one --no-history
+is "input from a pipe, and the answer" "$status:$out:$err" "0:from a pipe:"
+shows early "from a pipe"
+run console one
+like "it is in the history, too" "$out" $'ready\nfrom a pipe'
+
+# What is sent and not waited for arrives nevertheless.
+printf 'in a hurry' >"$work/typed"
+input=$work/typed run console one --no-history --linger 0
+shows early "in a hurry"
+is "input that is not waited for" "$status:$err" "0:"
+
+for n in 1 2 3; do
+	printf 'viewer %s;' $n >"$work/typed"
+	input=$work/typed run console --no-history --linger 0 one
+	shows early "viewer $n;"
+done
+pass "each of several may type"
+view late --no-history
+shows early 'viewer 3;'
+printf '!' >"$work/typed"
+input=$work/typed run console --no-history one
+shows late '!'
+is "a late viewer without history" "$(<"$work/late")" '!'
+timeout 10 "$kvik" console one </dev/null 2>"$work/left" | head -c 1 >/dev/null
+run list -q
+is "viewers that leave do not end it" "$out" one
+late=$viewer
+view killed
+shows killed ready
+kill -TERM "$viewer"
+wait "$viewer"
+is "a signal ends a viewer" "$?:$(<"$work/killed.err")" "143:"
+
+printf q >"$work/typed"
+input=$work/typed run console --no-history one
+is "the VM powers off: the status" "$status:$out:$err" \
+	"0:q:kvik console: VM one: has ended: powered off"
+wait "$early" "$late"
+is "and the others'" "$?:$(<"$work/late.err")" "0:kvik console: VM one: has ended: powered off"
+wait "$pid"
+is "all have seen all" "$(cat "$work/early")" "$(cat "$work/one.out")"
+
+# -- how the VM ends --
+
+start one echo
+view viewer
+shows viewer ready
+run stop --force one
+wait "$viewer"
+is "kvik stop: its status" "$?:$(<"$work/viewer.err")" "143:kvik console: VM one: has ended: killed"
+start one echo
+view viewer
+shows viewer ready
+kill -9 "$pid"
+{ wait "$pid"; } 2>/dev/null
+wait "$viewer"
+like "kill -9" "$?:$(<"$work/viewer.err")" "1:.*ended without a word"
+{ wait "$pid"; } 2>/dev/null
+
+# -- hostile viewers --
+
+start one chatter
+view flooded
+shows flooded 7
+mkfifo "$work/stuck"
+exec 7<>"$work/stuck" # whoever writes there waits for ever
+for _ in 1 2 3 4; do
+	timeout 30 "$kvik" console -r one </dev/null 2>/dev/null >"$work/stuck" 7<&- &
+done
+head -c 200000 /dev/urandom | timeout 30 "$kvik" console one >/dev/null 2>&1 &
+sleep 1
+size() { stat -c %s "$work/one.out"; }
+before=$(size)
+sleep 0.5
+after=$(size)
+if [ "$after" -gt "$before" ]; then pass "the VM goes on"; else not_ok "the VM goes on"; fi
+begin=$(date +%s%N)
+run list
+took=$((($(date +%s%N) - begin) / 1000000))
+if [ "$took" -lt 2000 ]; then pass "others are answered"; else not_ok "others are answered" "$took ms"; fi
+is "the VM is listed" "$(grep -c '^one ' "$work/out")" 1
+run stop --force one
+exec 7<&-
+wait
+is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
+
+# -- a terminal --
+
+if ! command -v script >/dev/null; then
+	skip "on a terminal" "script(1) is not installed"
+	finish
+fi
+cat >"$work/session" <<EOT
+stty -g >$work/before
+sh -c 'echo \$\$ >$work/pid; exec "\$@"' sh "$kvik" console "\$@" one
+echo \$? >$work/status
+stty -g >$work/after
+EOT
+
+open_terminal() {
+	rm -f "$work"/{status,after,screen,keys}
+	mkfifo "$work/keys"
+	: >"$work/screen"
+	SHELL=/bin/bash timeout -k 5 30 script -qefc "bash $work/session $*" "$work/screen" \
+		<"$work/keys" >/dev/null 2>&1 &
+	script_pid=$!
+	exec 8>"$work/keys"
+}
+
+type_keys() { printf '%b' "$1" >&8; }
+
+closed() {
+	wait_for 10 test -s "$work/after" || not_ok "$1: it ends" "$(cat "$work/screen")"
+	exec 8>&-
+	wait $script_pid 2>/dev/null
+	is "$1: status" "$(cat "$work/status" 2>/dev/null)" "$2"
+	is "$1: the terminal is as before" "$(cat "$work/after")" "$(cat "$work/before")"
+}
+
+start one echo
+open_terminal
+shows screen 'Ctrl-a d leaves its console'
+shows screen ready
+type_keys 'ab\003c'
+shows screen $'ab\003c'
+pass "Ctrl-c goes to the guest"
+type_keys '\001x'
+shows screen 'Ctrl-a d  *leave the console'
+pass "Ctrl-a x lists the keys"
+unlike "of which it is none" "$(<"$work/screen")" 'Ctrl-a x +end'
+type_keys '\001d'
+closed "Ctrl-a d" 0
+run list -q
+is "the VM goes on" "$out" one
+open_terminal --read-only
+shows screen ab
+type_keys 'zzz\001d'
+closed "read-only: Ctrl-a d" 0
+run console one
+unlike "and nothing was typed" "$out" zzz
+open_terminal
+shows screen ready
+type_keys q
+shows screen 'has ended: powered off'
+closed "the VM's end" 0
+wait "$pid"
+
+start one echo
+open_terminal
+shows screen ready
+kill -TERM "$(<"$work/pid")"
+closed "kill -TERM" 143
+kill "$pid"
+{ wait "$pid"; } 2>/dev/null
+
+finish
