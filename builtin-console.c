@@ -391,8 +391,8 @@ int cmd_console(int argc, char **argv)
 		{ OPTION_FLAG, 0, "no-history", NULL, "Leave out what was printed before",
 		  &console.no_history },
 		{ OPTION_CALL, 0, "linger", "SECONDS",
-		  "Stay after the input's end and the last output (default: 1)",
-		  &console.linger_s, parse_linger },
+		  "Stay after the last input and output (default: 1)", &console.linger_s,
+		  parse_linger },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {

@@ -22,7 +22,7 @@ enum vm_status {
 // Whoever wants to know how the VM fares; each may be NULL. Main thread.
 struct vm_watcher {
 	void (*started)(void *opaque); // the vCPUs run, and the control socket is served
-	void (*changed)(void *opaque, const char *state); // "running", "paused"
+	void (*changed)(void *opaque, const char *state);               // "running", "paused"
 	void (*stopping)(void *opaque, const char *reason, int status); // as of vm_run()
 	// SIGHUP came: messages go to another file from now on. Returns the descriptor where
 	// the console's output goes, or -1: where it went. NULL: SIGHUP ends the VM.
