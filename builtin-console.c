@@ -20,7 +20,6 @@
 
 #define PIECE_BYTES 4096
 #define LINGER_S 1
-#define LINGER_MAX_S 1000000
 #define FLUSH_MS 2000    // for a reader of our output that does not read
 #define FAREWELL_MS 5000 // from the console's end to word of how the VM ended
 
@@ -370,14 +369,7 @@ static int view_console(struct remote *remote, struct control_client *client)
 
 static int parse_linger(void *value, const char *argument)
 {
-	unsigned *seconds = value;
-	char end;
-
-	if (sscanf(argument, "%u%c", seconds, &end) == 1 && argument[0] != '-' &&
-	    *seconds <= LINGER_MAX_S)
-		return 0;
-	return fail_msg(EINVAL, "--linger %s: give a number of seconds, up to %d", argument,
-			LINGER_MAX_S);
+	return remote_parse_seconds("--linger", argument, value);
 }
 
 int cmd_console(int argc, char **argv)

@@ -11,7 +11,6 @@
 
 #define GONE_MS 10000 // from the VM's last word to the end of its process
 #define TIMEOUT_S 30
-#define TIMEOUT_MAX_S 1000000
 
 #define STATUS_ENDED_HARD 3 // at least one VM did not switch itself off
 
@@ -64,13 +63,7 @@ static int stop_vm(struct remote *remote, struct control_client *client)
 static int parse_timeout(void *value, const char *argument)
 {
 	struct stop_args *args = value;
-	char end;
-
-	if (sscanf(argument, "%u%c", &args->timeout_s, &end) == 1 && argument[0] != '-' &&
-	    args->timeout_s <= TIMEOUT_MAX_S)
-		return 0;
-	return fail_msg(EINVAL, "--timeout %s: give a number of seconds, up to %d", argument,
-			TIMEOUT_MAX_S);
+	return remote_parse_seconds("--timeout", argument, &args->timeout_s);
 }
 
 int cmd_stop(int argc, char **argv)

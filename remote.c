@@ -12,6 +12,8 @@
 #include "log.h"
 #include "vm.h"
 
+#define SECONDS_MAX 1000000
+
 void remote_print_json(const struct control_client *client, json_t *object)
 {
 	json_t *line = json_pack("{s:s}", "name", client->vm_name);
@@ -38,6 +40,17 @@ int remote_ask_state(struct remote *remote, struct control_client *client, const
 	printf("%s: %s\n", client->vm_name, json_string_value(json_object_get(result, "state")));
 	json_decref(result);
 	return 0;
+}
+
+int remote_parse_seconds(const char *option, const char *argument, unsigned *seconds)
+{
+	char end;
+
+	if (sscanf(argument, "%u%c", seconds, &end) == 1 && argument[0] != '-' &&
+	    *seconds <= SECONDS_MAX)
+		return 0;
+	return fail_msg(EINVAL, "%s %s: give a number of seconds, up to %d", option, argument,
+			SECONDS_MAX);
 }
 
 int remote_subscribe(struct control_client *client)

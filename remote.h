@@ -52,6 +52,10 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 // options only. Returns the exit status.
 int remote_run_verb(const char *verb, const char *summary, int argc, char **argv);
 
+// A whole number of seconds, up to a million, the argument of @option. 0 or -EINVAL after a
+// message.
+int remote_parse_seconds(const char *option, const char *argument, unsigned *seconds);
+
 // For an @act that asks one thing: prints the VM's name and state, or the answer.
 int remote_ask_state(struct remote *remote, struct control_client *client, const char *command,
 		     int timeout_ms);

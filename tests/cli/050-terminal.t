@@ -5,7 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
 
-if ! command -v script >/dev/null; then
+. "$here/terminal.sh"
+
+if ! has_terminals; then
 	echo "1..0 # SKIP script(1) is not installed (package bsdutils)"
 	exit
 fi
@@ -24,53 +26,27 @@ echo \$? >$work/status
 stty -g >$work/after
 EOT
 
-# open_terminal ARGUMENTS OF kvik run: on a terminal of its own, in the background.
-# What is written to descriptor 8 is typed; $work/screen is what it shows.
-open_terminal() {
-	rm -f "$work"/{status,after,pid,screen,keys}
-	mkfifo "$work/keys"
-	: >"$work/screen"
-	SHELL=/bin/bash timeout -k 5 30 script -qefc \
-		"bash $work/session $*" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
-	script_pid=$!
-	exec 8>"$work/keys"
-}
-
-shows() { wait_for 10 grep -q "$1" "$work/screen" || not_ok "the screen shows $1" \
-	"$(cat "$work/screen")"; }
-
-type_keys() { printf '%b' "$1" >&8; }
-
-# closed NAME STATUS: the session ends, with that status and the terminal as before.
-closed() {
-	wait_for 10 test -s "$work/after" || not_ok "$1: it ends" "$(cat "$work/screen")"
-	exec 8>&-
-	wait $script_pid 2>/dev/null
-	is "$1: status" "$(cat "$work/status" 2>/dev/null)" "$2"
-	is "$1: the terminal is as before" "$(cat "$work/after")" "$(cat "$work/before")"
-}
-
 settings() { stty -F "$(cat "$work/tty")" -a; }
 
 # -- while it runs --
 
 open_terminal "$work/echo" --name test
-shows 'Ctrl-a x ends the VM, Ctrl-a h lists the keys'
-shows ready
+screen_shows 'Ctrl-a x ends the VM, Ctrl-a h lists the keys'
+screen_shows ready
 like "raw while the guest runs" "$(settings)" '-icanon.*-echo '
 type_keys 'ab\003c'
-shows $'ab\003c'
+screen_shows $'ab\003c'
 pass "Ctrl-c goes to the guest"
 type_keys '\001\001'
-shows $'c\001'
+screen_shows $'c\001'
 pass "Ctrl-a Ctrl-a sends one Ctrl-a"
 unlike "and only one" "$(cat "$work/screen")" $'c\001\001'
 type_keys '\001h'
-shows 'Ctrl-a.* x'
+screen_shows 'Ctrl-a.* x'
 pass "Ctrl-a h lists the keys"
 type_keys '\001z'
 type_keys '!'
-shows '!'
+screen_shows '!'
 pass "another key after Ctrl-a ends nothing"
 type_keys '\001x'
 closed "Ctrl-a x" 0
@@ -89,7 +65,7 @@ is "its lines are not shown twice" "$(grep -c 'line 30' "$work/screen")" 1
 like "the reason is" "$(cat "$work/screen")" 'the guest died: Kernel panic'
 
 open_terminal "$work/sleep"
-shows ready
+screen_shows ready
 pid=$(cat "$work/pid")
 kill -TERM "$pid"
 closed "kill -TERM" 143
@@ -101,7 +77,7 @@ for sanitizer in ASAN UBSAN TSAN; do
 done
 for signal in SEGV ABRT BUS; do
 	open_terminal "$work/sleep"
-	shows ready
+	screen_shows ready
 	(ulimit -c 0; kill -$signal "$(cat "$work/pid")")
 	closed "a crash by SIG$signal" $((128 + $(kill -l $signal)))
 done

@@ -3,6 +3,7 @@
 # kvik console: several viewers of one VM, on pipes and terminals, and hostile ones.
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
+. "$here/terminal.sh"
 
 guest_echo "$work/echo"
 guest_chatter "$work/chatter"
@@ -130,7 +131,7 @@ is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
 # -- a terminal --
 
-if ! command -v script >/dev/null; then
+if ! has_terminals; then
 	skip "on a terminal" "script(1) is not installed"
 	finish
 fi
@@ -141,35 +142,15 @@ echo \$? >$work/status
 stty -g >$work/after
 EOT
 
-open_terminal() {
-	rm -f "$work"/{status,after,screen,keys}
-	mkfifo "$work/keys"
-	: >"$work/screen"
-	SHELL=/bin/bash timeout -k 5 30 script -qefc "bash $work/session $*" "$work/screen" \
-		<"$work/keys" >/dev/null 2>&1 &
-	script_pid=$!
-	exec 8>"$work/keys"
-}
-
-type_keys() { printf '%b' "$1" >&8; }
-
-closed() {
-	wait_for 10 test -s "$work/after" || not_ok "$1: it ends" "$(cat "$work/screen")"
-	exec 8>&-
-	wait $script_pid 2>/dev/null
-	is "$1: status" "$(cat "$work/status" 2>/dev/null)" "$2"
-	is "$1: the terminal is as before" "$(cat "$work/after")" "$(cat "$work/before")"
-}
-
 start one echo
 open_terminal
-shows screen 'Ctrl-a d leaves its console'
-shows screen ready
+screen_shows 'Ctrl-a d leaves its console'
+screen_shows ready
 type_keys 'ab\003c'
-shows screen $'ab\003c'
+screen_shows $'ab\003c'
 pass "Ctrl-c goes to the guest"
 type_keys '\001x'
-shows screen 'Ctrl-a d  *leave the console'
+screen_shows 'Ctrl-a d  *leave the console'
 pass "Ctrl-a x lists the keys"
 unlike "of which it is none" "$(<"$work/screen")" 'Ctrl-a x +end'
 type_keys '\001d'
@@ -177,21 +158,21 @@ closed "Ctrl-a d" 0
 run list -q
 is "the VM goes on" "$out" one
 open_terminal --read-only
-shows screen ab
+screen_shows ab
 type_keys 'zzz\001d'
 closed "read-only: Ctrl-a d" 0
 run console one
 unlike "and nothing was typed" "$out" zzz
 open_terminal
-shows screen ready
+screen_shows ready
 type_keys q
-shows screen 'has ended: powered off'
+screen_shows 'has ended: powered off'
 closed "the VM's end" 0
 wait "$pid"
 
 start one echo
 open_terminal
-shows screen ready
+screen_shows ready
 kill -TERM "$(<"$work/pid")"
 closed "kill -TERM" 143
 kill "$pid"
