@@ -132,7 +132,7 @@ def good_requests():
 def bad_requests():
     return [
         ("balloon", {"size_bytes": "4"}), ("balloon", {"size": 4}), ("debug", {}), ("debug", None),
-        ("debug", {"sysrq": "hh"}), ("debug", {"dump": 1}), ("stop", {"force": "yes"}),
+        ("console", {"history": 1}), ("debug", {"sysrq": "hh"}), ("debug", {"dump": 1}), ("stop", {"force": "yes"}),
         ("stop", {"timeout_ms": -1}), ("stop", {"timeout_ms": 10**10}), ("stop", {"now": True}),
         ("fly", None),
     ]
@@ -182,6 +182,14 @@ def try_lines(schema, path):
                f"accepted: {text}")
 
 
+def try_console(schema, path):
+    """Each has a connection of its own, which is no JSON's any more."""
+    for arguments in None, {"history": False, "read_only": True}:
+        request, reply = Client(schema, path).ask("console", arguments)
+        report(schema.allows("request", request) and "result" in reply,
+               f"console {arguments or ''}", reply)
+
+
 def names_in_manual(manual, heading):
     """The first column of the table below the heading."""
     section = manual.split(f"\n## {heading}\n")[1].split("\n## ")[0]
@@ -222,6 +230,7 @@ def main():
     client = Client(schema, sys.argv[3])
     try_requests(schema, client)
     try_lines(schema, sys.argv[3])
+    try_console(schema, sys.argv[3])
     with open(sys.argv[5], "w", encoding="utf-8") as keys:
         keys.write("r")
         keys.flush()
