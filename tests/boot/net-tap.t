@@ -8,7 +8,7 @@ type ip &>/dev/null || skip_all "no ip(8)"
 [ -c /dev/net/tun ] || skip_all "no /dev/net/tun"
 ip tuntap add probe mode tap 2>/dev/null || skip_all "this host lets nobody make a tap"
 ip link del probe
-plan 39
+plan 41
 
 background "$netpeer" serve 0.0.0.0 7000
 
