@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A host that fails: preloaded into kvik, lets system calls on one file fail or end short.
 //
-// FAULT_FILE   the file
+// FAULT_FILE   the file; a directory: all files of its file system
 // FAULTS       which calls, and how: CALL[WHEN]=RESULT[,...], for instance
 //              write:3=EIO           the third write
 //              write:3-9=ENOSPC      the third to the ninth
@@ -130,7 +130,8 @@ static bool is_file(int fd)
 	struct stat st, wanted;
 
 	return file && !fstat(fd, &st) && !stat(file, &wanted) && st.st_dev == wanted.st_dev &&
-	       st.st_ino == wanted.st_ino && (!switch_path || !access(switch_path, F_OK));
+	       (st.st_ino == wanted.st_ino || S_ISDIR(wanted.st_mode)) &&
+	       (!switch_path || !access(switch_path, F_OK));
 }
 
 static bool applies(struct rule *rule, enum call call, off_t offset)

@@ -13,14 +13,15 @@ build_shim "$shim" >cc 2>&1 || {
 	exit 1
 }
 
-# with_faults FAULTS IMAGE COMMAND...
+# with_faults FAULTS IMAGE COMMAND...: while there is a file "opened".
+preloads=$(preloads "$disk_io" "$shim")
 with_faults() {
 	local faults=$1 image=$2
 	shift 2
 
-	rm -f faulted opened
+	rm -f faulted
 	FAULTS=$faults FAULT_FILE=$PWD/$image FAULT_WHILE=$PWD/opened FAULT_LOG=$PWD/faulted \
-		LD_PRELOAD=$(preloads "$disk_io" "$shim") timeout -k 5 120 "$@"
+		LD_PRELOAD=$preloads timeout -k 5 120 "$@"
 }
 
 # expected REQUESTS ACKNOWLEDGED: what must be there, as requests to read it: of each sector,
@@ -59,6 +60,7 @@ in_order() {
 suffers() {
 	local name=$1 faults=$2 image=$3 options=$4 status
 
+	rm -f opened
 	with_faults "$faults" "$image" "$disk_io" -d 16 -o opened "$image$options" \
 		<listed >acknowledged 2>messages
 	status=$?
@@ -105,6 +107,76 @@ for image in disk.raw disk.qcow2 v2.qcow2 small.qcow2 over.qcow2; do
 		new_image $image
 		survives "$image$options, short" 'write:*2=short,read:*2=short,submit:*3=short' $image \
 			"$options"
+	done
+done
+
+# -- commands --
+
+touch opened
+requests "$seed" 100 >plain
+
+# How images are in order again after a repair that failed.
+repaired() {
+	"$kvik" disk check -q -r all "$1" && qemu-img check -q "$1"
+}
+
+# holds IMAGE: what image.raw has, as far as it reaches.
+holds() {
+	qemu-img convert -O raw "$1" holds.raw &&
+		cmp -n "$(($(stat -c %s holds.raw) < kept ? $(stat -c %s holds.raw) : kept))" \
+			holds.raw image.raw
+}
+
+# each_write_fails NAME KEPT IN-ORDER COMMAND...: the command changes changed.qcow2, a copy of
+# image.qcow2. Of its writes each fails once, alone or with all that follow. It says so,
+# and the image is IN-ORDER, and has what it had in its first KEPT bytes.
+each_write_fails() {
+	local name=$1 kept=$2 in_order=$3 fault k status
+	local -i silent=0 broken=0 lost=0 faults=0
+	shift 3
+
+	for ((k = 1; k < 400; k += 1 + k / 8)); do
+		for fault in "write:$k=EIO" "write:$k-=EIO"; do
+			cp --sparse=always image.qcow2 changed.qcow2
+			with_faults "$fault" changed.qcow2 "$@" >messages 2>&1
+			status=$?
+			[ -s faulted ] || break 2
+			faults+=1
+			[ $status = 125 ] || silent+=1
+			$in_order changed.qcow2 >disorder 2>&1 || { cp disorder first-disorder; broken+=1; }
+			holds changed.qcow2 || lost+=1
+		done
+	done
+	[ $faults -gt 0 ] && [ $silent = 0 ] && [ $broken = 0 ] && [ $lost = 0 ]
+	result $? "$name: $faults faults" "$silent silent, $broken broken, $lost lost something" \
+		"$(cat first-disorder 2>/dev/null)"
+}
+
+new_image small.qcow2
+kvik_applies small.qcow2 plain
+mv small.qcow2 image.qcow2
+qemu-img convert -O raw image.qcow2 image.raw
+each_write_fails "resize, larger" $size in_order "$kvik" disk resize changed.qcow2 900M
+each_write_fails "resize, smaller" $((size / 2)) in_order "$kvik" disk resize --shrink changed.qcow2 \
+	$((size / 2))
+
+# Its refcounts are gone; by the header (bytes 48 to 55), the first table entry has a block.
+table=$((16#$(od -An -tx1 -j48 -N8 image.qcow2 | tr -d ' \n')))
+block=$((16#$(od -An -tx1 -j$table -N8 image.qcow2 | tr -d ' \n')))
+dd if=/dev/zero of=image.qcow2 bs=1 seek=$block count=2048 conv=notrunc 2>messages
+each_write_fails "repair" $size repaired "$kvik" disk check -q -r all changed.qcow2
+
+# A file that is not complete does not appear, nor in place of another.
+for how in 'write:9=EIO' 'write:1-=ENOSPC' 'truncate=ENOSPC' 'read:30=EIO' 'sync=EIO'; do
+	for there in "" --force; do
+		rm -f changed.qcow2
+		[ -z "$there" ] || echo old >changed.qcow2
+		with_faults "$how" . "$kvik" disk convert -q $there -O qcow2 image.qcow2 changed.qcow2 \
+			>messages 2>&1
+		[ $? = 125 ] && [ -s faulted ]
+		result $? "convert $there, $how: says so" "$(cat messages)"
+		[ "$(cat changed.qcow2 2>/dev/null)" = "${there:+old}" ]
+		result $? "convert $there, $how: leaves nothing else" "$(ls)"
 	done
 done
 finish
