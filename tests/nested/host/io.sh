@@ -197,6 +197,8 @@ vhost() {
 	pause_in_traffic
 	ok "vhost: frames are not counted" no_frames_counted
 	ok "vhost: no complaints" no_complaints
+	ip link delete tap0
+	ok "vhost: an interface that is deleted" within 20 last_carrier 4 0
 	end_guest vhost
 }
 
