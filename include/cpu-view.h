@@ -55,6 +55,12 @@ struct cpu_view {
 	};
 };
 
+// Whether the bits of an address of @bits bits go on above them.
+static inline bool cpu_view_is_canonical(uint64_t va, unsigned bits)
+{
+	return (uint64_t)((int64_t)(va << (64 - bits)) >> (64 - bits)) == va;
+}
+
 // Reads the 8 bytes of RAM at @gpa. False: they are not all RAM, or not aligned.
 bool cpu_view_read_gpa(const struct cpu_view *view, uint64_t gpa, uint64_t *value);
 // The same by virtual address.

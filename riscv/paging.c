@@ -21,11 +21,6 @@ static unsigned levels_of(uint64_t satp)
 	return mode >= RISCV_SATP_SV39 && mode <= RISCV_SATP_SV57 ? mode - RISCV_SATP_SV39 + 3 : 0;
 }
 
-static bool is_canonical(uint64_t va, unsigned bits)
-{
-	return (uint64_t)((int64_t)(va << (64 - bits)) >> (64 - bits)) == va;
-}
-
 static struct cpu_page leaf(uint64_t pte, unsigned level, uint64_t va)
 {
 	unsigned bits = PAGE_BITS + LEVEL_BITS * level + (pte & PTE_N ? NAPOT_BITS : 0);
@@ -46,7 +41,7 @@ static bool translate(const struct cpu_view *view, uint64_t va, struct cpu_page 
 		*page = (struct cpu_page){ .gpa = va, .executable = true };
 		return true;
 	}
-	if (!is_canonical(va, PAGE_BITS + LEVEL_BITS * levels))
+	if (!cpu_view_is_canonical(va, PAGE_BITS + LEVEL_BITS * levels))
 		return false;
 	for (unsigned level = levels; level-- > 0;) {
 		uint64_t index = va >> (PAGE_BITS + LEVEL_BITS * level) & 0x1ff;

@@ -17,11 +17,6 @@
 #define LEVEL_BITS 9
 #define LARGE_LEVEL_MAX 2 // 1 GiB
 
-static bool is_canonical(uint64_t va, unsigned bits)
-{
-	return (uint64_t)((int64_t)(va << (64 - bits)) >> (64 - bits)) == va;
-}
-
 static bool is_leaf(uint64_t entry, unsigned level)
 {
 	return !level || (entry & ENTRY_LARGE && level <= LARGE_LEVEL_MAX);
@@ -60,7 +55,8 @@ static bool translate(const struct cpu_view *view, uint64_t va, struct cpu_page 
 		return true;
 	}
 	// Nobody debugs a 32-bit guest here: kvik boots none.
-	if (!(view->x86.efer & EFER_LMA) || !is_canonical(va, PAGE_BITS + LEVEL_BITS * levels))
+	if (!(view->x86.efer & EFER_LMA) ||
+	    !cpu_view_is_canonical(va, PAGE_BITS + LEVEL_BITS * levels))
 		return false;
 	return walk(view, va, levels, page);
 }

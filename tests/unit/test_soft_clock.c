@@ -10,13 +10,9 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "../../riscv/soft/hart.h"
 #include "loop.h"
-#include "memory.h"
-#include "riscv-soft.h"
-#include "vm-config.h"
+#include "soft-fixture.h"
 
-#define HARTS 2
 #define HOUR_NS (3600 * NSEC_PER_SEC)
 #define MSEC_TICKS (TIMEBASE_HZ / 1000)
 #define LONG_MS 10000 // what a busy host may take
@@ -30,47 +26,21 @@ static uint64_t skipping_clock(void)
 	return clock_monotonic_ns() + atomic_load(&skipped_ns);
 }
 
-struct engine {
-	struct vm_config config;
-	struct memory memory;
-	struct accel accel;
-	struct vcpu vcpus[HARTS];
-};
-
 static int setup(void **state)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
-	struct accel *accel = &engine->accel;
 
 	atomic_store(&skipped_ns, 0);
-	engine->config.cpus = HARTS;
-	accel->ops = &soft_accel_ops;
-	accel->config = &engine->config;
-	accel->memory = &engine->memory;
-	assert_int_equal(accel->ops->vm_init(accel), 0);
-	((struct soft_vm *)accel->priv)->clock_ns = skipping_clock;
-	for (unsigned i = 0; i < HARTS; i++) {
-		engine->vcpus[i] = (struct vcpu){ .index = i, .accel = accel };
-		assert_int_equal(accel->ops->vcpu_init(&engine->vcpus[i]), 0);
-	}
+	engine_init(engine, skipping_clock);
 	*state = engine;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct engine *engine = *state;
-
-	for (unsigned i = 0; i < HARTS; i++)
-		engine->accel.ops->vcpu_exit(&engine->vcpus[i]);
-	engine->accel.ops->vm_exit(&engine->accel);
-	free(engine);
+	engine_exit(*state);
+	free(*state);
 	return 0;
-}
-
-static struct hart *hart(struct engine *engine, unsigned index)
-{
-	return engine->vcpus[index].priv;
 }
 
 static void hold(struct engine *engine, bool on)

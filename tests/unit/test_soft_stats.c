@@ -10,13 +10,9 @@
 
 #include <cmocka.h>
 
-#include "../../riscv/soft/hart.h"
-#include "memory.h"
 #include "metrics.h"
-#include "riscv-soft.h"
-#include "vm-config.h"
+#include "soft-fixture.h"
 
-#define HARTS 2
 #define METRICS_MAX 200
 
 struct told {
@@ -27,11 +23,8 @@ struct told {
 	unsigned top;   // of a histogram: the last bucket that is not empty
 };
 
-struct engine {
-	struct vm_config config;
-	struct memory memory;
-	struct accel accel;
-	struct vcpu vcpus[HARTS];
+struct rig {
+	struct engine engine;
 	struct metric_sink sink;
 	struct told told[METRICS_MAX];
 	unsigned count;
@@ -39,10 +32,10 @@ struct engine {
 
 static void put(struct metric_sink *sink, const struct metric *metric)
 {
-	struct engine *engine = container_of(sink, struct engine, sink);
-	struct told *told = &engine->told[engine->count++];
+	struct rig *rig = container_of(sink, struct rig, sink);
+	struct told *told = &rig->told[rig->count++];
 
-	assert_true(engine->count <= METRICS_MAX);
+	assert_true(rig->count <= METRICS_MAX);
 	snprintf(told->source, sizeof(told->source), "%s", metric->source);
 	snprintf(told->name, sizeof(told->name), "%s", metric->name);
 	told->type = metric->type;
@@ -56,109 +49,90 @@ static void put(struct metric_sink *sink, const struct metric *metric)
 
 static int setup(void **state)
 {
-	struct engine *engine = calloc(1, sizeof(*engine));
-	struct accel *accel = &engine->accel;
+	struct rig *rig = calloc(1, sizeof(*rig));
 
-	engine->config.cpus = HARTS;
-	engine->sink.put = put;
-	accel->ops = &soft_accel_ops;
-	accel->config = &engine->config;
-	accel->memory = &engine->memory;
-	assert_int_equal(memory_add_ram(&engine->memory, 0x80000000, 1 * MIB), 0);
-	assert_int_equal(accel->ops->vm_init(accel), 0);
-	assert_int_equal(accel->ops->map_ram(accel), 0);
-	for (unsigned i = 0; i < HARTS; i++) {
-		engine->vcpus[i] = (struct vcpu){ .index = i, .accel = accel };
-		assert_int_equal(accel->ops->vcpu_init(&engine->vcpus[i]), 0);
-	}
-	*state = engine;
+	rig->sink.put = put;
+	engine_init(&rig->engine, NULL);
+	*state = rig;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct engine *engine = *state;
+	struct rig *rig = *state;
 
-	for (unsigned i = 0; i < HARTS; i++)
-		engine->accel.ops->vcpu_exit(&engine->vcpus[i]);
-	engine->accel.ops->vm_exit(&engine->accel);
-	memory_exit(&engine->memory);
-	free(engine);
+	engine_exit(&rig->engine);
+	free(rig);
 	return 0;
 }
 
-static struct hart *hart(struct engine *engine, unsigned index)
+static const struct told *ask(struct rig *rig, const char *source, const char *name)
 {
-	return engine->vcpus[index].priv;
-}
-
-static const struct told *ask(struct engine *engine, const char *source, const char *name)
-{
-	memset(engine->told, 0, sizeof(engine->told));
-	engine->count = 0;
-	soft_accel_ops.metrics(&engine->accel, &engine->sink);
-	for (unsigned i = 0; i < engine->count; i++)
-		if (strcmp(engine->told[i].source, source) == 0 &&
-		    strcmp(engine->told[i].name, name) == 0)
-			return &engine->told[i];
+	memset(rig->told, 0, sizeof(rig->told));
+	rig->count = 0;
+	soft_accel_ops.metrics(&rig->engine.accel, &rig->sink);
+	for (unsigned i = 0; i < rig->count; i++)
+		if (strcmp(rig->told[i].source, source) == 0 &&
+		    strcmp(rig->told[i].name, name) == 0)
+			return &rig->told[i];
 	fail_msg("no %s of %s", name, source);
 	return NULL;
 }
 
 static void test_traps_by_cause(void **state)
 {
-	struct engine *engine = *state;
+	struct rig *rig = *state;
 
-	hart_trap(hart(engine, 1), 0, CAUSE_LOAD_PAGE_FAULT, 0);
-	hart_trap(hart(engine, 1), 0, CAUSE_LOAD_PAGE_FAULT, 0);
-	hart_trap(hart(engine, 1), 0, 1ULL << 63 | 5, 0);
-	assert_int_equal(ask(engine, "vcpu1", "load_page_faults")->value, 2);
-	assert_int_equal(ask(engine, "vcpu1", "timer_interrupts")->value, 1);
-	assert_int_equal(ask(engine, "vcpu1", "user_ecalls")->value, 0);
-	assert_int_equal(ask(engine, "vcpu0", "load_page_faults")->value, 0);
+	hart_trap(hart(&rig->engine, 1), 0, CAUSE_LOAD_PAGE_FAULT, 0);
+	hart_trap(hart(&rig->engine, 1), 0, CAUSE_LOAD_PAGE_FAULT, 0);
+	hart_trap(hart(&rig->engine, 1), 0, 1ULL << 63 | 5, 0);
+	assert_int_equal(ask(rig, "vcpu1", "load_page_faults")->value, 2);
+	assert_int_equal(ask(rig, "vcpu1", "timer_interrupts")->value, 1);
+	assert_int_equal(ask(rig, "vcpu1", "user_ecalls")->value, 0);
+	assert_int_equal(ask(rig, "vcpu0", "load_page_faults")->value, 0);
 }
 
 static void test_sleeps(void **state)
 {
-	struct engine *engine = *state;
-	struct soft_counters *counters = &hart(engine, 0)->counters;
+	struct rig *rig = *state;
+	struct soft_counters *counters = &hart(&rig->engine, 0)->counters;
 	const struct told *told;
 
 	soft_count_halt(counters, 0);
 	soft_count_halt(counters, 1000); // in [2^9, 2^10)
-	told = ask(engine, "vcpu0", "halt_wait_hist");
+	told = ask(rig, "vcpu0", "halt_wait_hist");
 	assert_int_equal(told->type, METRIC_LOG);
 	assert_int_equal(told->value, 2);
 	assert_int_equal(told->top, 10);
 	soft_count_halt(counters, UINT64_MAX / 2);
-	assert_int_equal(ask(engine, "vcpu0", "halt_wait_hist")->top, SOFT_HALT_BUCKETS - 1);
-	told = ask(engine, "vcpu0", "halt_wait_ns");
+	assert_int_equal(ask(rig, "vcpu0", "halt_wait_hist")->top, SOFT_HALT_BUCKETS - 1);
+	told = ask(rig, "vcpu0", "halt_wait_ns");
 	assert_int_equal(told->unit, METRIC_SECONDS);
 	assert_int_equal(told->value, UINT64_MAX / 2 + 1000);
 }
 
 static void test_instructions_only_when_counted(void **state)
 {
-	struct engine *engine = *state;
-	struct hart *h = hart(engine, 0);
+	struct rig *rig = *state;
+	struct hart *h = hart(&rig->engine, 0);
 
 	h->instret = 77;
 	hart_count_retired(h);
-	assert_int_equal(ask(engine, "vcpu0", "instructions_retired")->value, 0);
+	assert_int_equal(ask(rig, "vcpu0", "instructions_retired")->value, 0);
 	hart_count_instructions(h, true);
 	hart_count_retired(h);
-	assert_int_equal(ask(engine, "vcpu0", "instructions_retired")->value, 77);
+	assert_int_equal(ask(rig, "vcpu0", "instructions_retired")->value, 77);
 }
 
 static void test_each_has_a_name_of_its_own(void **state)
 {
-	struct engine *engine = *state;
+	struct rig *rig = *state;
 
-	assert_true(ask(engine, "vm", "code_cache_size")->value > 0);
-	for (unsigned i = 0; i < engine->count; i++)
-		for (unsigned j = i + 1; j < engine->count; j++)
-			assert_false(strcmp(engine->told[i].name, engine->told[j].name) == 0 &&
-				     strcmp(engine->told[i].source, engine->told[j].source) == 0);
+	assert_true(ask(rig, "vm", "code_cache_size")->value > 0);
+	for (unsigned i = 0; i < rig->count; i++)
+		for (unsigned j = i + 1; j < rig->count; j++)
+			assert_false(strcmp(rig->told[i].name, rig->told[j].name) == 0 &&
+				     strcmp(rig->told[i].source, rig->told[j].source) == 0);
 }
 
 int main(void)
