@@ -40,7 +40,11 @@ during=$((($(printed) - begin) / seconds))
 echo "# the guest printed $rate bytes a second before, $during during the abuse"
 is "whoever behaves is answered each time" "$((asked > 10)):$failed" 1:0
 # The abusers take what they can get of the host's CPUs, and other tests may run.
-is "within 100 ms, but for what the host takes" "$((late * 3 <= asked))" 1
+if [[ $kvik == *obj-* ]]; then
+	skip "within 100 ms" "a sanitizer's build takes its time"
+else
+	is "within 100 ms, but for what the host takes" "$((late * 2 <= asked))" 1
+fi
 is "the guest's loop goes on" "$((during > rate / 20))" 1
 descriptors() { find "/proc/$pid/fd" | wc -l; }
 few_descriptors() { [ "$(descriptors)" -lt 120 ]; }

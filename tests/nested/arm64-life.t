@@ -5,7 +5,5 @@
 
 use arm64
 add_life_guest gpio_keys
-set_in_host pause_s 20
-set_in_host only_clock ''
 set_in_host other_irqchip user
 in_host life.sh

@@ -5,7 +5,5 @@
 
 use riscv64
 add_life_guest virtio_input
-set_in_host pause_s 20
-set_in_host only_clock ''
 set_in_host other_irqchip ''
 in_host life.sh

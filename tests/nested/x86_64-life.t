@@ -5,7 +5,5 @@
 
 use x86_64
 add_life_guest button
-set_in_host pause_s 20
-set_in_host only_clock ''
 set_in_host other_irqchip split
 in_host life.sh

@@ -46,7 +46,7 @@ uptimes() {
 }
 
 # The guest takes 4 s for its ticks by its own clock, more when the host is busy, and sees
-# none of the time between.
+# none of the 20 s between.
 clock_of() { # clock_of NAME OPTION...
 	local name=$1 took
 	shift
@@ -54,7 +54,7 @@ clock_of() { # clock_of NAME OPTION...
 	until='^tick: '
 	start "ticks" "$@"
 	vm pause
-	sleep "$pause_s"
+	sleep 20
 	vm resume
 	ends
 	took=$(($(uptimes | tail -n 1) - $(uptimes | head -n 1)))
@@ -115,7 +115,6 @@ deaf_one() {
 mkdir -p /run
 clock_of "1 vCPU" --cpus 1
 clock_of "2 vCPUs" --cpus 2
-[ -z "$only_clock" ] || { done_testing; exit; }
 button_of "power button" --cpus 1
 [ -z "$other_irqchip" ] || button_of "power button, $other_irqchip" --cpus 1 --irqchip "$other_irqchip"
 deaf_one
