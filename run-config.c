@@ -18,17 +18,18 @@
 int run_config_append(struct run_config *config, const struct option_spec *spec, const char *text,
 		      bool from_file)
 {
-	struct setting setting = { .spec = spec, .from_file = from_file };
+	char *copy = text ? strdup(text) : NULL;
 	struct setting *settings =
 		reallocarray(config->settings, config->count + 1, sizeof(*settings));
 
 	if (settings)
 		config->settings = settings;
-	if (settings && text)
-		setting.text = strdup(text);
-	if (!settings || (text && !setting.text))
+	if (!settings || (text && !copy)) {
+		free(copy);
 		return fail(ENOMEM, "--%s", spec->long_name);
-	settings[config->count++] = setting;
+	}
+	settings[config->count++] =
+		(struct setting){ .spec = spec, .text = copy, .from_file = from_file };
 	return 0;
 }
 
