@@ -444,7 +444,7 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 
 		{ .kind = OPTION_GROUP, .help = "Running in the background" },
 		{ OPTION_FLAG, 0, "detach", NULL, "Return when the VM runs, and leave it running",
-		  &args->service.detach },
+		  &args->service.detach, .flags = OPTION_FIRST },
 		{ OPTION_STRING, 0, "log", "FILE", "Append console and messages to a file",
 		  &args->service.log_path, .flags = OPTION_PATH },
 		{ OPTION_STRING, 0, "pidfile", "FILE",

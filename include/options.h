@@ -25,7 +25,7 @@ enum option_flags {
 	OPTION_NUMBER = 1 << 0,   // in JSON a plain number will do for its argument
 	OPTION_REPEATED = 1 << 1, // each time it is given counts, not just the last
 	OPTION_PATH = 1 << 2,     // its argument begins with a path
-	OPTION_FIRST = 1 << 3,    // is for the parsing itself: never left to option_sink
+	OPTION_FIRST = 1 << 3,    // is for the command itself: never left to option_sink
 };
 
 struct option_spec {

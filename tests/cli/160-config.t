@@ -103,6 +103,7 @@ bad "a raw NUL" '{"kernel": "a\0b"}' 'line 1, column [0-9]+: '
 bad "not UTF-8" '{"kernel": "\xff"}' 'line 1, column [0-9]+: '
 bad "an escape sequence" '{"mem": "\\u001b[2J"}' '--mem \?\[2J: is not a size'
 bad "another file" '{"config": "b.json"}' '"config" cannot stand in a file; leave it out$'
+bad "how to start it" '{"detach": true}' '"detach" cannot stand in a file; leave it out$'
 bad "deep" "$(printf '[%.0s' {1..9000})" 'line 1, column [0-9]+: '
 truncate -s 300K "$work/large"
 refused "a large file" "--config $work/large: is larger than 256 KiB" run --config "$work/large" k
