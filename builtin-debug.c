@@ -108,7 +108,7 @@ int cmd_debug(int argc, char **argv)
 	const struct option_spec options[] = {
 		REMOTE_OPTIONS(&args.remote),
 		{ OPTION_FLAG, 'd', "dump", NULL,
-		  "Show registers and call trace of each vCPU (the default)", &args.dump },
+		  "Show each vCPU's registers and call trace (default)", &args.dump },
 		{ OPTION_STRING, 0, "symbols", "FILE",
 		  "System.map, vmlinux or kernel with the names", &args.symbols.wanted_path },
 		{ OPTION_CALL, 0, "kaslr-offset", "HEX", "How far the kernel has moved itself",
@@ -121,7 +121,7 @@ int cmd_debug(int argc, char **argv)
 	};
 	const struct command_usage usage = {
 		.name = "kvik debug",
-		.synopsis = "[-d] [--symbols <file>] [-m <vcpu>] [-s <key>] <name>... | --all",
+		.synopsis = "[<options>] <name>... | --all",
 		.summary = find_command("debug")->summary,
 		.options = options,
 	};
