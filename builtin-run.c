@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kvik run: boots a kernel in a new virtual machine.
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "builtin.h"
-#include "instance.h"
 #include "log.h"
 #include "options.h"
 #include "run-config.h"
 #include "run-disk.h"
 #include "run-net.h"
 #include "run-service.h"
+#include "run-values.h"
 #include "vm-config.h"
 #include "vm.h"
-
-#define CPUS_MAX 64
-#define MEMORY_MIN_BYTES (16 * MIB)
-#define PAGE_BYTES (4 * KIB)
-#define TLB_MAX_ENTRIES 64
-#define SVE_MAX_BITS 2048
-#define CODE_CACHE_MIN_BYTES (64 * KIB)
 
 struct run_args {
 	struct vm_config config;
@@ -33,210 +24,13 @@ struct run_args {
 	struct run_service service;
 };
 
-static int bad_value(const char *option, const char *value, const char *why)
-{
-	return fail_msg(EINVAL, "%s %s: %s", option, value, why);
-}
-
-// -- values of options; each parser is one of struct option_spec --
-
-static int parse_count(const char *text, unsigned max, unsigned *count)
-{
-	unsigned long value;
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || value < 1 || value > max)
-		return -EINVAL;
-	*count = (unsigned)value;
-	return 0;
-}
-
-static int parse_cpus(void *value, const char *argument)
-{
-	static_assert(CPUS_MAX == 64, "the message says so");
-	if (parse_count(argument, CPUS_MAX, value))
-		return bad_value("--cpus", argument, "is not a number of vCPUs; give 1 to 64");
-	return 0;
-}
-
-static int parse_memory(void *value, const char *argument)
-{
-	uint64_t *bytes = value;
-	int err = parse_size(argument, MIB, bytes);
-
-	if (err == -ERANGE)
-		return bad_value("--mem", argument, "is more than 64 bits can say; give less");
-	if (err)
-		return bad_value("--mem", argument,
-				 "is not a size; give a number of MiB, or a "
-				 "number with a unit, such as 512M or 2G");
-	if (*bytes < MEMORY_MIN_BYTES)
-		return bad_value("--mem", argument,
-				 "is too little for a guest; give at least "
-				 "16M");
-	if (*bytes % PAGE_BYTES)
-		return bad_value("--mem", argument, "is not a multiple of 4K; round it");
-	return 0;
-}
-
-// Looks @argument up among the @count names that @name_of yields.
-static int parse_choice(const char *option, const char *argument, const char *const *names,
-			unsigned count, const char *remedy)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(argument, names[i]) == 0)
-			return (int)i;
-	}
-	return bad_value(option, argument, remedy);
-}
-
-static int parse_console(void *value, const char *argument)
-{
-	static const char *const names[] = { "serial", "virtio" };
-	int choice = parse_choice("--console", argument, names, ARRAY_SIZE(names),
-				  "is not a console; use serial or virtio");
-
-	static_assert(ARRAY_SIZE(names) == CONSOLE_COUNT, "a name for each kind");
-	if (choice < 0)
-		return choice;
-	*(enum console_kind *)value = (enum console_kind)choice;
-	return 0;
-}
-
-static int parse_accel(void *value, const char *argument)
-{
-	const char *names[ACCEL_COUNT];
-	int choice;
-
-	for (unsigned i = 0; i < ACCEL_COUNT; i++)
-		names[i] = accel_kind_name((enum accel_kind)i);
-	choice = parse_choice("--accel", argument, names, ACCEL_COUNT,
-			      "is not an accelerator; use auto, kvm or soft");
-	if (choice < 0)
-		return choice;
-	*(enum accel_kind *)value = (enum accel_kind)choice;
-	return 0;
-}
-
-static int parse_satp_mode(void *value, const char *argument)
-{
-	static const char *const names[] = { "sv39", "sv48", "sv57" };
-	static const unsigned bits[] = { 39, 48, 57 };
-	int choice = parse_choice("--satp-mode", argument, names, ARRAY_SIZE(names),
-				  "is not an address mode; use sv39, sv48 or sv57");
-
-	if (choice < 0)
-		return choice;
-	*(unsigned *)value = bits[choice];
-	return 0;
-}
-
-static int parse_number(const char *option, const char *argument, uint64_t *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoull(argument, &end, 0);
-	if (argument[0] < '0' || argument[0] > '9' || *end || errno)
-		return bad_value(option, argument,
-				 "is not a number of 64 bits; give one such as "
-				 "1234 or 0x4d2");
-	return 0;
-}
-
-static int parse_kaslr_seed(void *value, const char *argument)
-{
-	return parse_number("--kaslr-seed", argument, value);
-}
-
-static int parse_sve_max_vl(void *value, const char *argument)
-{
-	static_assert(SVE_MAX_BITS == 2048, "the message says so");
-	if (parse_count(argument, SVE_MAX_BITS, value))
-		return bad_value("--sve-max-vl", argument,
-				 "is not a vector length; give a multiple of 128 bits, up to 2048");
-	return 0;
-}
-
-static int parse_name(void *value, const char *argument)
-{
-	static_assert(INSTANCE_NAME_MAX == 64, "the message says so");
-	if (!instance_name_is_valid(argument))
-		return bad_value("--name", argument,
-				 "is not a name; use 1 to 64 letters, digits, "
-				 "'.', '_' or '-', the first not a '.' or '-'");
-	*(const char **)value = argument;
-	return 0;
-}
-
-static int parse_loglevel(void *value, const char *argument)
-{
-	enum log_level level;
-
-	if (log_parse_level(argument, &level))
-		return bad_value("--loglevel", argument,
-				 "is not a level; use error, warning, info or debug");
-	log_set_level(level);
-	return 0;
-}
-
-static int add_name(void *value, const char *argument)
-{
-	struct name_list *list = value;
-	const char **names = reallocarray(list->names, list->count + 1, sizeof(*names));
-
-	if (!names)
-		return fail(ENOMEM, "%s", argument);
-	list->names = names;
-	names[list->count++] = argument;
-	return 0;
-}
-
-// "0x1234" or "4660"; never 0, which stands for the host's own.
-static int parse_id(void *value, const char *argument)
-{
-	uint64_t *id = value;
-	char *end;
-
-	errno = 0;
-	*id = strtoull(argument, &end, 0);
-	if (errno || *end || argument[0] < '0' || argument[0] > '9' || !*id)
-		return bad_value("--custom-m*id", argument,
-				 "is not an id; give a number other than 0, such as 0x1f");
-	return 0;
-}
-
-static int parse_soft_tlb(void *value, const char *argument)
-{
-	unsigned *entries = value;
-
-	if (parse_count(argument, TLB_MAX_ENTRIES, entries))
-		return bad_value("--soft-tlb", argument,
-				 "is not a number of entries; give one from 1 to 64");
-	return 0;
-}
-
-static int parse_soft_code_cache(void *value, const char *argument)
-{
-	uint64_t *bytes = value;
-
-	if (parse_size(argument, 1, bytes) || *bytes < CODE_CACHE_MIN_BYTES)
-		return bad_value("--soft-code-cache", argument,
-				 "is not a size of at least 64 KiB; give one such as 64K or 16M");
-	return 0;
-}
-
 // -- what is not given --
 
 static unsigned default_cpus(void)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return (unsigned)MAX(MIN(online, CPUS_MAX), 1);
+	return (unsigned)MAX(MIN(online, RUN_CPUS_MAX), 1);
 }
 
 static uint64_t host_memory_bytes(void)
@@ -381,48 +175,48 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 
 		{ .kind = OPTION_GROUP, .help = "Machine" },
 		{ OPTION_CALL, 'c', "cpus", "N", "vCPUs, 1 to 64 (default: the host's CPUs)",
-		  &config->cpus, parse_cpus, .flags = OPTION_NUMBER },
+		  &config->cpus, run_parse_cpus, .flags = OPTION_NUMBER },
 		{ OPTION_CALL, 'm', "mem", "N[BKMGTP]",
 		  "Memory in MiB (default: 64 for each vCPU, plus 192)", &config->memory_bytes,
-		  parse_memory, .flags = OPTION_NUMBER },
+		  run_parse_memory, .flags = OPTION_NUMBER },
 		{ OPTION_STRING, 0, "hugetlbfs", "PATH",
 		  "Take the memory's pages from this hugetlbfs", &config->hugetlbfs,
 		  .flags = OPTION_PATH },
 		{ OPTION_CALL, 0, "accel", "KIND", "Accelerator: auto, kvm or soft (default: auto)",
-		  &config->accel, parse_accel },
+		  &config->accel, run_parse_accel },
 		{ OPTION_STRING, 0, "dev", "PATH", "Device of KVM (default: /dev/kvm)",
 		  &config->kvm_path, .flags = OPTION_PATH },
 		{ OPTION_STRING, 0, "irqchip", "KIND", "Interrupt controller (default: auto)",
 		  &config->irqchip },
 		{ OPTION_CALL, 0, "satp-mode", "MODE",
 		  "sv39, sv48 or sv57 (default: sv39; KVM: host's)", &config->satp_mode,
-		  parse_satp_mode },
+		  run_parse_satp_mode },
 		{ OPTION_PREFIX, 0, "disable-", "EXT", "Take an ISA extension from a riscv64 guest",
-		  &config->disabled_isa, add_name },
+		  &config->disabled_isa, run_add_name },
 		{ OPTION_PREFIX, 0, "disable-sbi-", "EXT", "Take an SBI extension from it",
-		  &config->disabled_sbi, add_name },
+		  &config->disabled_sbi, run_add_name },
 		{ OPTION_CALL, 0, "custom-mvendorid", "N", "Vendor id of a riscv64 guest's harts",
-		  &config->mvendorid, parse_id, .flags = OPTION_NUMBER },
+		  &config->mvendorid, run_parse_id, .flags = OPTION_NUMBER },
 		{ OPTION_CALL, 0, "custom-marchid", "N", "Their architecture id", &config->marchid,
-		  parse_id, .flags = OPTION_NUMBER },
+		  run_parse_id, .flags = OPTION_NUMBER },
 		{ OPTION_CALL, 0, "custom-mimpid", "N", "Their implementation id", &config->mimpid,
-		  parse_id, .flags = OPTION_NUMBER },
+		  run_parse_id, .flags = OPTION_NUMBER },
 		{ OPTION_CALL, 0, "kaslr-seed", "N",
 		  "Seed of the guest kernel's address (default: random)", &config->kaslr_seed,
-		  parse_kaslr_seed, .flags = OPTION_NUMBER },
+		  run_parse_kaslr_seed, .flags = OPTION_NUMBER },
 		{ OPTION_FLAG, 0, "aarch32", NULL, "32-bit CPUs, for a zImage, on an arm64 host",
 		  &config->aarch32 },
 		{ OPTION_FLAG, 0, "pmu", NULL, "Give an arm64 guest performance counters",
 		  &config->pmu },
 		{ OPTION_CALL, 0, "sve-max-vl", "BITS",
 		  "Longest SVE vector of an arm64 guest, in bits", &config->sve_max_vl,
-		  parse_sve_max_vl, .flags = OPTION_NUMBER },
+		  run_parse_sve_max_vl, .flags = OPTION_NUMBER },
 		{ OPTION_FLAG, 0, "disable-mte", NULL, "No memory tagging for an arm64 guest",
 		  &config->no_mte },
 		{ OPTION_FLAG, 0, "no-pvtime", NULL, "No stolen time for an arm64 guest",
 		  &config->no_pvtime },
 		{ OPTION_CALL, 0, "name", "NAME", "Name of the VM (default: guest-<pid>)",
-		  &config->name, parse_name },
+		  &config->name, run_parse_name },
 		{ OPTION_FLAG, 0, "no-reboot", NULL,
 		  "End when the guest resets, instead of a new start", &config->no_reboot },
 		{ OPTION_FLAG, 0, "exit-with-parent", NULL,
@@ -437,7 +231,7 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 		  .flags = OPTION_REPEATED },
 		{ OPTION_CALL, 0, "console", "KIND",
 		  "Console device: serial or virtio (default: serial)", &config->console,
-		  parse_console },
+		  run_parse_console },
 		{ OPTION_FLAG, 0, "rng", NULL, "Add an entropy source", &config->rng },
 		{ OPTION_FLAG, 0, "balloon", NULL, "Let the guest give memory back, also unasked",
 		  &config->balloon },
@@ -453,15 +247,15 @@ static int parse_args(struct run_args *args, int argc, char **argv)
 
 		{ .kind = OPTION_GROUP, .help = "Messages and tests" },
 		{ OPTION_CALL, 0, "loglevel", "LEVEL",
-		  "error, warning, info or debug (default: info)", NULL, parse_loglevel },
+		  "error, warning, info or debug (default: info)", NULL, run_parse_loglevel },
 		{ OPTION_STRING, 0, "dump-dtb", "FILE", "Write the guest's device tree to a file",
 		  &config->dump_dtb_path, .flags = OPTION_PATH },
 		{ OPTION_CALL, 0, "soft-tlb", "N",
 		  "At most N entries in the soft engine's TLBs, 1 to 64", &config->soft_tlb_entries,
-		  parse_soft_tlb, .flags = OPTION_NUMBER },
+		  run_parse_soft_tlb, .flags = OPTION_NUMBER },
 		{ OPTION_CALL, 0, "soft-code-cache", "SIZE",
 		  "Size of its cache of decoded code, 64K or more", &config->soft_code_cache_bytes,
-		  parse_soft_code_cache, .flags = OPTION_NUMBER },
+		  run_parse_soft_code_cache, .flags = OPTION_NUMBER },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {
