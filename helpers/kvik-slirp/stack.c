@@ -28,7 +28,7 @@
 // More waits only while the guest takes nothing; then frames are lost, as on a wire.
 #define OUT_BYTES (4 * MIB)
 #define COPY_BYTES 4096 // larger frames are sent at once, as they lie
-#define NAMESERVER 3 // the last byte of its address
+#define NAMESERVER 3    // the last byte of its address
 
 struct timer {
 	SlirpTimerCb expired;

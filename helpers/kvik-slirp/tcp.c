@@ -11,7 +11,6 @@
 #include "log.h"
 
 #define BUCKETS 256
-#define FLOWS_MAX 4096 // more are left to libslirp
 
 struct tcp {
 	struct tcp_config config;
@@ -142,7 +141,7 @@ static bool open_flow(struct tcp *tcp, const struct segment *syn, const uint8_t 
 	struct sockaddr_storage address;
 	struct flow *flow;
 
-	if (tcp->flow_count == FLOWS_MAX || !translate(tcp, &syn->name, &address))
+	if (tcp->flow_count == TCP_FLOWS_MAX || !translate(tcp, &syn->name, &address))
 		return false;
 	flow = flow_open(&tcp->wire, syn, frame, &address);
 	if (!flow)

@@ -12,6 +12,10 @@
 #include "flow.h"
 #include "polls.h"
 
+// At a time; more are left to libslirp, too. Each may hold twice RING_BYTES, if guest and
+// host want it so.
+#define TCP_FLOWS_MAX 256
+
 // The addresses of the network's that are not what they seem.
 struct tcp_config {
 	struct in_addr host, nameserver;

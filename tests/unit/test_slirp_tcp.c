@@ -32,6 +32,7 @@ struct rig {
 	struct tcp *tcp;
 	int listener, server; // -1: none
 	in_port_t port;
+	unsigned guest_port;
 	bool ipv6;
 	int64_t now_ms;
 	// The guest: sequence numbers, and the last segment that it got.
@@ -107,7 +108,7 @@ static size_t write_frame(struct rig *rig, uint8_t *headers, uint8_t flags, size
 	struct segment segment = {
 		.name = { .ipv6 = rig->ipv6,
 			  .guest_port = rig->port,
-			  .host_port = htons(GUEST_PORT) },
+			  .host_port = htons((in_port_t)rig->guest_port) },
 		.seq = rig->seq,
 		.ack = rig->ack,
 		.window = (uint16_t)(flags & TCP_SYN ? rig->window : rig->window >> SHIFT),
@@ -228,6 +229,7 @@ static int setup_for(void **state, bool ipv6)
 			    .seq = ISN,
 			    .window = 60000,
 			    .now_ms = 1000 };
+	rig.guest_port = GUEST_PORT;
 	*state = &rig;
 	make_tcp(&rig);
 	return 0;
@@ -351,6 +353,27 @@ static void test_what_is_left_to_libslirp(void **state)
 	frame[header + 14 + (rig->ipv6 ? 39 : 19)] = 3; // the name server
 	assert_false(tcp_input(rig->tcp, frame + header, len - header));
 	assert_int_equal(rig->segments, 0);
+}
+
+static void test_many_connections(void **state)
+{
+	struct rig *rig = *state;
+	unsigned taken = 0;
+
+	if (!listen_on_loopback(rig) || !guest_sends(rig, TCP_SYN, 0, 0))
+		skip();
+	while (taken++ < 2 * TCP_FLOWS_MAX) {
+		rig->guest_port++;
+		if (!guest_sends(rig, TCP_SYN, 0, 0))
+			break;
+	}
+	assert_int_equal(taken, TCP_FLOWS_MAX); // the rest is libslirp's
+	rig->guest_port = GUEST_PORT;
+	rig->seq++;
+	assert_true(guest_sends(rig, TCP_RST, 0, 0));
+	round_of(rig, 0);
+	rig->guest_port = 1;
+	assert_true(guest_sends(rig, TCP_SYN, 0, 0)); // there is room again
 }
 
 static void test_guest_ends_first(void **state)
@@ -620,6 +643,7 @@ int main(void)
 		BOTH(test_carries_data_both_ways),
 		BOTH(test_refused),
 		BOTH(test_what_is_left_to_libslirp),
+		BOTH(test_many_connections),
 		BOTH(test_guest_ends_first),
 		BOTH(test_host_ends_first),
 		BOTH(test_resets),
