@@ -66,7 +66,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 // -- what is to fail --
 
-static void give_up(const char *word)
+static void __attribute__((noreturn)) give_up(const char *word)
 {
 	fprintf(stderr, "FAULTS: what is %s?\n", word);
 	_exit(124);
@@ -179,6 +179,9 @@ static size_t shorten(size_t len)
 
 	return half ? half : len;
 }
+
+// libc's names for parameters are for libc.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 
 // -- calls with one buffer --
 
@@ -312,3 +315,5 @@ int io_getevents(io_context_t context, long least, long count, struct io_event *
 		spoil(&events[i]);
 	return n;
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

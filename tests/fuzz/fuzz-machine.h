@@ -79,9 +79,9 @@ static void use_terminal(struct term *term, const struct step *step)
 }
 
 struct rig;
-static void run_step(struct rig *rig, const struct step *step);
 
-static void run_script(struct rig *rig, const uint8_t *data, size_t size)
+static void run_script(struct rig *rig, void (*run_step)(struct rig *rig, const struct step *step),
+		       const uint8_t *data, size_t size)
 {
 	struct step step;
 

@@ -225,7 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rig rig = { 0 };
 
 	init_rig(&rig, size % 2);
-	run_script(&rig, data, size);
+	run_script(&rig, run_step, data, size);
 	exit_rig(&rig);
 	return 0;
 }
