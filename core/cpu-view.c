@@ -58,7 +58,7 @@ static bool is_code(const struct cpu_view *view, uint64_t va)
 // A return address without its signature (arm64's pointer authentication).
 static uint64_t code_address(const struct cpu_view *view, uint64_t value)
 {
-	return value & 1ULL << 55 ? value | view->signature : value;
+	return (value & 1ULL << 55) ? value | view->signature : value;
 }
 
 // -- the walk --

@@ -139,11 +139,12 @@ static bool find_index(struct kallsyms *k, size_t second)
 
 static bool find_tokens(struct kallsyms *k)
 {
-	size_t at = 0, second;
+	size_t at = 0;
 
 	for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
 		const uint8_t *hit = memmem(k->kernel.data + at, k->kernel.size_bytes - at, DIGITS,
 					    sizeof(DIGITS));
+		size_t second;
 
 		if (!hit)
 			return false;
@@ -302,12 +303,10 @@ static size_t expand(const struct kallsyms *k, size_t tokens, size_t count, char
 	size_t used = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const char *token =
-			(const char *)k->kernel.data + token_at(k, k->kernel.data[tokens + i]);
-		size_t len = MIN(strlen(token), room - used);
+		const uint8_t *token = k->kernel.data + token_at(k, k->kernel.data[tokens + i]);
 
-		memcpy(text + used, token, len);
-		used += len;
+		for (; *token && used < room; token++)
+			text[used++] = (char)*token;
 	}
 	return used;
 }
@@ -318,7 +317,7 @@ static int add(struct symbols *symbols, const struct kallsyms *k, uint32_t numbe
 	char text[1 + SYMBOL_NAME_MAX];
 	size_t len = expand(k, tokens, count, text, sizeof(text));
 
-	if (len < 2 || !memchr("tTwW", text[0], 4))
+	if (len < 2 || !strchr("tTwW", text[0]))
 		return 0;
 	return symbols_add(symbols, address_of(k, number), text + 1, len - 1,
 			   isupper((unsigned char)text[0]));

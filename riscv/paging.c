@@ -23,7 +23,7 @@ static unsigned levels_of(uint64_t satp)
 
 static struct cpu_page leaf(uint64_t pte, unsigned level, uint64_t va)
 {
-	unsigned bits = PAGE_BITS + LEVEL_BITS * level + (pte & PTE_N ? NAPOT_BITS : 0);
+	unsigned bits = PAGE_BITS + LEVEL_BITS * level + ((pte & PTE_N) ? NAPOT_BITS : 0);
 	uint64_t offset_mask = (1ULL << bits) - 1;
 
 	return (struct cpu_page){

@@ -25,7 +25,7 @@ static bool is_leaf(uint64_t entry, unsigned level)
 static bool walk(const struct cpu_view *view, uint64_t va, unsigned levels, struct cpu_page *page)
 {
 	uint64_t table = view->x86.cr3 & ADDRESS_MASK, entry, user = ENTRY_USER, denied = 0;
-	uint64_t nx = view->x86.efer & EFER_NXE ? ENTRY_NX : 0;
+	uint64_t nx = (view->x86.efer & EFER_NXE) ? ENTRY_NX : 0;
 
 	for (unsigned level = levels; level-- > 0;) {
 		unsigned bits = PAGE_BITS + LEVEL_BITS * level;
@@ -48,7 +48,7 @@ static bool walk(const struct cpu_view *view, uint64_t va, unsigned levels, stru
 
 static bool translate(const struct cpu_view *view, uint64_t va, struct cpu_page *page)
 {
-	unsigned levels = view->x86.cr4 & CR4_LA57 ? 5 : 4;
+	unsigned levels = (view->x86.cr4 & CR4_LA57) ? 5 : 4;
 
 	if (!(view->x86.cr0 & CR0_PG)) {
 		*page = (struct cpu_page){ .gpa = va, .executable = true };

@@ -17,6 +17,7 @@ static time_t skipped_s(void)
 	return path && access(path, F_OK) == 0 ? HOUR_S : 0;
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc has reserved names
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
 	int (*real)(clockid_t, struct timespec *) =

@@ -66,38 +66,57 @@ take() {
 	shift 2
 
 	# shellcheck disable=SC2086
-	if ! timeout 100 took $ending "$@" >/tmp/took 2>/tmp/took.err; then
+	if ! timeout 20 took $ending "$@" >/tmp/took 2>/tmp/took.err; then
 		echo "# $* failed: $(tail -n 1 /tmp/took.err)"
-		return
+		return 1
 	fi
 	# shellcheck disable=SC2046
 	set -- $(cat /tmp/took)
-	echo "figure $monitor ${name}_ms $1"
 	[ -z "$2" ] || echo "figure $monitor ${name}_gone_ms $2"
+	echo "figure $monitor ${name}_ms $1"
+}
+
+kill_idle() {
+	kill -9 "$pid" 2>/dev/null
+	wait "$pid"
 }
 
 # The guest is not asked to end: kvmtool does not do that.
-commands() { # commands MONITOR
-	local ending='' memory='' force='' time=0
+measure_stay_and_stop() { # measure_stay_and_stop MONITOR
+	local ending='' force='' time=0
 
-	case $1 in
-	lkvm) memory=--memory ;;
-	kvik) force=--force ;;
-	esac
+	[ "$1" = lkvm ] || force=--force
 	start_idle "$1" || return
 	while [ "$time" -lt 3 ]; do
 		time=$((time + 1))
 		take "$1" list "$1" list
-		# shellcheck disable=SC2086
-		take "$1" stat "$1" stat $memory -n bench
 		take "$1" pause "$1" pause -n bench
 		take "$1" resume "$1" resume -n bench
 	done
 	ending="-e $pid"
 	# shellcheck disable=SC2086
 	take "$1" stop "$1" stop $force -n bench
-	kill -9 "$pid" 2>/dev/null
-	wait "$pid"
+	kill_idle
+}
+
+# kvmtool has but the guest's memory to tell, and answers nobody any more while it waits for
+# the guest's balloon.
+measure_stat() { # measure_stat MONITOR
+	local ending='' memory='' time=0
+
+	[ "$1" = kvik ] || memory=--memory
+	start_idle "$1" || return
+	while [ "$time" -lt 3 ]; do
+		time=$((time + 1))
+		# shellcheck disable=SC2086
+		take "$1" stat "$1" stat $memory -n bench || break
+	done
+	kill_idle
+}
+
+commands() { # commands MONITOR
+	measure_stay_and_stop "$1"
+	measure_stat "$1"
 }
 
 # -- rounds --
