@@ -76,6 +76,16 @@ unlike "also over what may be repeated" "$out" a.img
 run run --config "$work/base.json" --print-config
 like "the file else" "$out" '"mem": 32,'
 
+# Each option of -h can stand in a file, but those that are about this start alone.
+strange=
+while read -r option; do
+	case $option in help | config | print-config | detach) continue ;; esac
+	echo "{ \"${option/%-/-zbb}\": {} }" >"$work/option.json"
+	run run --config "$work/option.json" k
+	[[ $err == *"\": {}: is of the wrong kind; give "* ]] || strange+="$option: $err; "
+done < <("$kvik" run -h | sed -nE 's/^ +(-[a-z], )?--([a-z0-9-]+).*/\2/p')
+is "each option can stand in a file" "$strange" ""
+
 # -- what is refused --
 
 # bad NAME TEXT REGEX: a file with the text is refused in one line that names it.

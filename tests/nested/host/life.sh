@@ -112,10 +112,30 @@ deaf_one() {
 	ok "with its own status" ended_with 143
 }
 
+# A VM that is started from what another tells of itself is the same.
+again() {
+	until='^deaf$'
+	start "deaf" --cpus 2 --mem 200M --rng
+	vm config
+	mv /tmp/command /tmp/config
+	ok "config: it tells" [ "$said:$(grep -cE '"(accel|cpus|mem|rng)"' /tmp/config)" = 0:4 ]
+	vm stop --force
+	ends
+	: >/tmp/out
+	/bin/kvik run --config /tmp/config >/tmp/out 2>/tmp/err </dev/null &
+	pid=$!
+	ok "config: taken back, it boots" wait_until "$until"
+	vm config
+	ok "config: it is the same" cmp /tmp/command /tmp/config
+	vm stop --force
+	ends
+}
+
 mkdir -p /run
 clock_of "1 vCPU" --cpus 1
 clock_of "2 vCPUs" --cpus 2
 button_of "power button" --cpus 1
 [ -z "$other_irqchip" ] || button_of "power button, $other_irqchip" --cpus 1 --irqchip "$other_irqchip"
 deaf_one
+again
 done_testing
