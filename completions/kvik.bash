@@ -27,6 +27,11 @@ _kvik() {
 		run:--console) words="serial virtio" ;;
 		run:--loglevel) words="error warning info debug" ;;
 		wait:--for) words="stopped paused running" ;;
+		debug:--symbols)
+			compopt -o default # files
+			return
+			;;
+		debug:-m | debug:--nmi | debug:-s | debug:--sysrq | debug:--kaslr-offset) ;;
 		balloon:-i | balloon:-d | balloon:--set | balloon:--inflate | balloon:--deflate) ;;
 		balloon:* | config:* | console:* | debug:* | events:* | pause:* | resume:* | stat:* | stop:* | wait:*)
 			words=$(kvik list -q 2>/dev/null)

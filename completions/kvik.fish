@@ -19,3 +19,4 @@ complete -c kvik -n 'not __fish_use_subcommand; and string match -q -- "-*" (com
     -f -a '(__kvik_options)'
 complete -c kvik -f -n "__fish_seen_subcommand_from $for_vms" -a '(kvik list -q 2>/dev/null)'
 complete -c kvik -F -n '__fish_seen_subcommand_from run disk'
+complete -c kvik -F -n '__fish_seen_subcommand_from debug; and string match -q -- --symbols (commandline -opc)[-1]'

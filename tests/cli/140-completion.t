@@ -25,6 +25,7 @@ is "bash: names" "$(in_bash stop m)" "my-guest"
 is "bash: options" "$(in_bash stop --ti)" "--timeout"
 like "bash: short ones, too" " $(in_bash run -) " ' -m --mem '
 is "bash: values" "$(in_bash run --accel k)" "kvm"
+is "bash: files, not VMs" "$(in_bash debug --symbols m 2>/dev/null)" ""
 is "bash: of help" "$(in_bash help ver)" "version"
 
 if command -v fish >/dev/null; then
@@ -32,6 +33,8 @@ if command -v fish >/dev/null; then
 	in_fish() { fish -c "source '$completions/kvik.fish'; complete -C '$1'" | cut -f 1 | tr '\n' ' '; }
 	is "fish: commands" "$(in_fish 'kvik resu')" "resume "
 	is "fish: names" "$(in_fish 'kvik stop my')" "my-guest "
+	touch "$work/my-symbols"
+	is "fish: files" "$(in_fish "kvik debug --symbols $work/my-s")" "$work/my-symbols "
 	is "fish: options" "$(in_fish 'kvik stop --time')" "--timeout "
 else
 	skip "fish" "it is not installed"
@@ -48,6 +51,7 @@ if command -v zsh >/dev/null; then
 	is "zsh: names" "$(in_zsh stop my)" "my-guest "
 	is "zsh: options" "$(in_zsh stop --time)" "--timeout "
 	is "zsh: files" "$(in_zsh run f)" "files "
+	is "zsh: files of debug" "$(in_zsh debug --symbols f)" "files "
 else
 	skip "zsh" "it is not installed"
 fi
