@@ -80,7 +80,7 @@ static void end_with_waiter(pid_t waiter)
 		raise(SIGTERM);
 }
 
-static int take_background(struct run_service *service, pid_t waiter)
+static int take_background(pid_t waiter)
 {
 	int null_fd = open_null();
 
@@ -145,7 +145,7 @@ static int detach(struct run_service *service, int *status)
 	}
 	close(ready[0]);
 	service->ready_fd = ready[1];
-	return take_background(service, waiter);
+	return take_background(waiter);
 }
 
 // -- what the VM tells --

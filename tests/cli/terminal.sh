@@ -10,7 +10,7 @@ has_terminals() { command -v script >/dev/null; }
 # open_terminal ARGUMENT...: the session on a terminal of its own, in the background.
 # What is written to descriptor 8 is typed; $work/screen is what it shows.
 open_terminal() {
-	rm -f "$work"/{status,after,pid,screen,keys}
+	rm -f "${work:?}"/{status,after,pid,screen,keys}
 	mkfifo "$work/keys"
 	: >"$work/screen"
 	SHELL=/bin/bash timeout -k 5 30 script -qefc \
@@ -28,7 +28,7 @@ type_keys() { printf '%b' "$1" >&8; }
 closed() {
 	wait_for 10 test -s "$work/after" || not_ok "$1: it ends" "$(cat "$work/screen")"
 	exec 8>&-
-	wait $script_pid 2>/dev/null
+	wait "$script_pid" 2>/dev/null
 	is "$1: status" "$(cat "$work/status" 2>/dev/null)" "$2"
 	is "$1: the terminal is as before" "$(cat "$work/after")" "$(cat "$work/before")"
 }
