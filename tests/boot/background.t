@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 export KVIK_RUNTIME_DIR=$work/run
+trap '"$KVIK" stop --force --all >/dev/null 2>&1; rm -rf "$work"' EXIT
 status=- # there is no other one to show
 
 use_modules virtio_mmio

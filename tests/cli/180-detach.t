@@ -3,6 +3,7 @@
 # VMs in the background: readiness, logs, process ids, signals, word to a service manager.
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
+trap '"$kvik" stop --force --all >/dev/null 2>&1; rm -rf "$work"' EXIT
 
 for guest in echo sleep poweroff; do guest_$guest "$work/$guest"; done
 guest_panic "$work/panic" 1
