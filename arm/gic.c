@@ -167,11 +167,12 @@ static const struct io_ops cpu_io = {
 // -- life --
 
 // Type, number and flags (Linux: interrupt-controller/arm,gic.yaml).
-static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
+				    uint32_t cells[4])
 {
 	cells[0] = 0; // an SPI
 	cells[1] = number - GIC_PRIVATE;
-	cells[2] = 4; // level-sensitive, active high
+	cells[2] = edge ? 1 : 4; // rising, or active high
 	return 3;
 }
 

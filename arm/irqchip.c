@@ -16,6 +16,7 @@
 #include "vm-config.h"
 
 #define GIC_SPI 0 // cells of an interrupt: see fdt.c
+#define EDGE_RISING 1
 #define LEVEL_HIGH 4
 
 static const char *const kind_names[] = {
@@ -128,11 +129,12 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 	}
 }
 
-static unsigned interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
+				uint32_t cells[4])
 {
 	cells[0] = GIC_SPI;
 	cells[1] = number - ARM_INTID_SPI;
-	cells[2] = LEVEL_HIGH;
+	cells[2] = edge ? EDGE_RISING : LEVEL_HIGH;
 	return 3;
 }
 

@@ -181,6 +181,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 		.size_bytes = ARM_VIRTIO_STRIDE,
 		.irq = machine_line(machine, ARM_IRQ_VIRTIO + index),
 	};
+	slot->irq.edge = priv->irqchip.kind != ARM_GIC_USER;
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;
 }

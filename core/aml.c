@@ -285,7 +285,8 @@ static void put_resources(struct aml_writer *aml, const struct device *dev)
 	else if (region->size_bytes)
 		put_memory(aml, region);
 	if (dev->irq.chip)
-		put_interrupt(aml, INTERRUPT_SHARED, irq_gsi(&dev->irq));
+		put_interrupt(aml, INTERRUPT_SHARED | (dev->irq.edge ? INTERRUPT_EDGE : 0),
+			      dev->irq.number);
 	put_end(aml);
 }
 

@@ -12,12 +12,13 @@ struct irqchip_ops {
 	// Sets input @number high or low. Any thread; takes the chip's own lock,
 	// which is a leaf: it calls nothing but the accelerator's irq().
 	void (*set_line)(struct irqchip *chip, unsigned number, bool high);
-	// Fills the cells of a device tree interrupt specifier for a level-high
-	// @number and returns how many (at most 4). Main thread.
-	unsigned (*fdt_interrupt)(const struct irqchip *chip, unsigned number, uint32_t cells[4]);
-	// The global system interrupt of ACPI that @number drives; NULL: it is @number
-	// itself. Main thread.
-	unsigned (*gsi)(const struct irqchip *chip, unsigned number);
+	// Input @number goes high and low again. NULL: by two calls of set_line(), which do
+	// where no other line drives the same input of the guest's. Any thread, as above.
+	void (*pulse)(struct irqchip *chip, unsigned number);
+	// Fills the cells of a device tree interrupt specifier for @number, level-high or
+	// @edge-rising, and returns how many (at most 4). Main thread.
+	unsigned (*fdt_interrupt)(const struct irqchip *chip, unsigned number, bool edge,
+				  uint32_t cells[4]);
 };
 
 // Embedded in the chip's own struct; the machine owns and frees that.
@@ -31,6 +32,7 @@ struct irqchip {
 struct irq_line {
 	struct irqchip *chip;
 	unsigned number;
+	bool edge; // the guest is told that it is edge-triggered: for irq_pulse() only
 };
 
 // Drives the line; level-triggered, active high. Any thread.
@@ -43,14 +45,12 @@ static inline void irq_set(const struct irq_line *line, bool high)
 // For a line that is described as edge-triggered. Any thread.
 static inline void irq_pulse(const struct irq_line *line)
 {
+	if (line->chip && line->chip->ops->pulse) {
+		line->chip->ops->pulse(line->chip, line->number);
+		return;
+	}
 	irq_set(line, true);
 	irq_set(line, false);
-}
-
-// The global system interrupt of ACPI; the line must be connected. Main thread.
-static inline unsigned irq_gsi(const struct irq_line *line)
-{
-	return line->chip->ops->gsi ? line->chip->ops->gsi(line->chip, line->number) : line->number;
 }
 
 #endif

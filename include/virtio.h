@@ -140,7 +140,7 @@ struct virtio_device {
 	// Index of the loop that may wait for the others, set by activate: it stands still first.
 	unsigned leading_loop;
 	// Shared between the sides.
-	atomic_uint isr; // InterruptStatus bits
+	atomic_uint isr; // InterruptStatus bits; of an edge-triggered line's without the queues'
 	atomic_uint config_generation;
 	atomic_bool needs_reset;
 	struct log_ratelimit fail_limit;

@@ -16,7 +16,9 @@
 #define APLIC_BYTES 0x4000 // 1023 sources and no direct delivery (AIA 4.5)
 #define IMSIC_BYTES 0x1000
 #define APLIC_SOURCES_MAX 1023U
-#define LEVEL_HIGH 4 // in an interrupt specifier
+// In an interrupt specifier.
+#define EDGE_RISING 1
+#define LEVEL_HIGH 4
 
 // Identities beyond one for each source: Linux takes one for IPIs and wants room to
 // move interrupts from hart to hart.
@@ -42,10 +44,11 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 		ops_of(aia)->set_line(aia->accel, number, high);
 }
 
-static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
+				    uint32_t cells[4])
 {
 	cells[0] = number;
-	cells[1] = LEVEL_HIGH;
+	cells[1] = edge ? EDGE_RISING : LEVEL_HIGH;
 	return 2;
 }
 

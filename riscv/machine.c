@@ -194,6 +194,7 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 		.size_bytes = RISCV_VIRTIO_STRIDE,
 		.irq = machine_line(machine, RISCV_IRQ_VIRTIO + index),
 	};
+	slot->irq.edge = priv->aia;
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;
 }

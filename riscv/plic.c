@@ -328,7 +328,8 @@ static const struct io_ops plic_io = {
 
 // -- life --
 
-static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
+				    uint32_t cells[4])
 {
 	cells[0] = number;
 	return 1;

@@ -50,13 +50,15 @@ void virtio_exit(struct virtio_device *vdev)
 
 // -- interrupts --
 
-// The line is level-triggered: high while a bit of isr is set (4.2.2).
+// A level-triggered line is high while a bit of isr is set (4.2.2).
 static void set_isr(struct virtio_device *vdev, uint32_t isr)
 {
 	uint32_t before = atomic_exchange(&vdev->isr, isr);
 
-	if (!isr != !before)
+	if (!vdev->irq.edge && !isr != !before)
 		irq_set(&vdev->irq, isr);
+	else if (vdev->irq.edge && isr & ~before)
+		irq_pulse(&vdev->irq);
 }
 
 // While the driver has not acknowledged the last interrupt the line is high, or about to
@@ -76,9 +78,25 @@ static void raise_isr(struct virtio_device *vdev, uint32_t bits)
 	pthread_mutex_unlock(&vdev->irq_lock);
 }
 
+// On an edge-triggered line an interrupt for a queue is a pulse and leaves nothing behind:
+// InterruptStatus has its bit at all times, an acknowledgement of it changes nothing, and so
+// the accelerator can take that without us (virtio/mmio.c). A driver that is told
+// of used buffers that are not there finds none.
+static void interrupt_for_queue(struct virtio_device *vdev)
+{
+	if (!vdev->irq.edge) {
+		raise_isr(vdev, VIRTIO_ISR_QUEUE);
+		return;
+	}
+	pthread_mutex_lock(&vdev->irq_lock);
+	if (vdev->live)
+		irq_pulse(&vdev->irq);
+	pthread_mutex_unlock(&vdev->irq_lock);
+}
+
 uint32_t virtio_isr(struct virtio_device *vdev)
 {
-	return atomic_load(&vdev->isr);
+	return atomic_load(&vdev->isr) | (vdev->irq.edge ? VIRTIO_ISR_QUEUE : 0);
 }
 
 void virtio_ack(struct virtio_device *vdev, uint32_t bits)
@@ -102,7 +120,7 @@ void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
 {
 	virtqueue_flush(vq);
 	if (virtqueue_should_interrupt(vq))
-		raise_isr(vdev, VIRTIO_ISR_QUEUE);
+		interrupt_for_queue(vdev);
 }
 
 void virtio_interrupt(struct virtio_device *vdev)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "aml.h"
 #include "bus.h"
@@ -56,6 +58,7 @@ struct virtio_mmio {
 	uint32_t device_features_sel; // which half of the 64 bits
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;
+	int ack_fd; // signalled by acknowledgements that change nothing; -1: none
 };
 
 static struct virtio_mmio *from_region(struct io_region *region)
@@ -280,26 +283,51 @@ static void mmio_reset(struct device *dev)
 	mmio->queue_sel = 0;
 }
 
-// Has the accelerator take QueueNotify by itself where it can; the register goes on to
-// work for every other value. Anything that fails here only costs speed.
-static int mmio_plugged(struct device *dev, struct bus *bus)
+static void add_notify_doorbells(struct virtio_mmio *mmio, struct bus *bus)
 {
-	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
-	unsigned count = bus->add_doorbell ? mmio->vdev->queue_count : 0;
-
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < mmio->vdev->queue_count; i++) {
 		struct bus_doorbell doorbell = {
-			.addr = dev->region.base + REG_QUEUE_NOTIFY,
+			.addr = mmio->dev.region.base + REG_QUEUE_NOTIFY,
 			.len = REGISTER_BYTES,
 			.value = i,
 			.fd = virtio_open_doorbell(mmio->vdev, i),
 		};
 
 		if (doorbell.fd < 0)
-			return 0;
+			return;
 		if (bus_add_doorbell(bus, &doorbell))
 			virtio_close_doorbell(mmio->vdev, i);
 	}
+}
+
+// Of a queue's interrupt on an edge-triggered line: nobody listens.
+static void add_ack_doorbell(struct virtio_mmio *mmio, struct bus *bus)
+{
+	struct bus_doorbell doorbell = {
+		.addr = mmio->dev.region.base + REG_INTERRUPT_ACK,
+		.len = REGISTER_BYTES,
+		.value = VIRTIO_ISR_QUEUE,
+		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
+
+	mmio->ack_fd = doorbell.fd;
+	if (doorbell.fd >= 0 && bus_add_doorbell(bus, &doorbell)) {
+		close(doorbell.fd);
+		mmio->ack_fd = -1;
+	}
+}
+
+// Has the accelerator take by itself what it can of the driver's stores; the registers go
+// on to work for every other value. Anything that fails here only costs speed.
+static int mmio_plugged(struct device *dev, struct bus *bus)
+{
+	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
+
+	if (!bus->add_doorbell)
+		return 0;
+	add_notify_doorbells(mmio, bus);
+	if (mmio->vdev->irq.edge)
+		add_ack_doorbell(mmio, bus);
 	return 0;
 }
 
@@ -337,6 +365,8 @@ static void mmio_free(struct device *dev)
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
 
 	mmio->vdev->ops->free(mmio->vdev);
+	if (mmio->ack_fd >= 0)
+		close(mmio->ack_fd);
 	device_exit(dev);
 	free(mmio);
 }
@@ -361,6 +391,7 @@ int virtio_mmio_create(struct device **dev, struct virtio_device *vdev, uint64_t
 		return fail(ENOMEM, "virtio-mmio at 0x%llx", (unsigned long long)base);
 	}
 	mmio->vdev = vdev;
+	mmio->ack_fd = -1;
 	vdev->irq = irq;
 	device_init(&mmio->dev, vdev->name, &mmio_device_ops, &mmio_io_ops, base, size_bytes, irq);
 	*dev = &mmio->dev;

@@ -114,23 +114,11 @@ static int layout(struct machine *machine)
 
 // Not a serial port's, the clock's, the power button's, nor one that an 8259 keeps for itself (0,
 // 2) or that old kernels take for the FPU's (13).
+// Beyond so many slots several share one. They take edges, which cost a guest less
+// (virtio/device.c).
 static const uint8_t virtio_gsis[] = { 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22 };
 
-unsigned x86_line_gsi(unsigned number)
-{
-	if (number < X86_LINE_VIRTIO)
-		return number;
-	return virtio_gsis[(number - X86_LINE_VIRTIO) % ARRAY_SIZE(virtio_gsis)];
-}
-
-static uint32_t level_gsis(void)
-{
-	uint32_t mask = 1U << X86_GSI_SERIAL_ODD | 1U << X86_GSI_SERIAL_EVEN;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(virtio_gsis); i++)
-		mask |= 1U << virtio_gsis[i];
-	return mask;
-}
+#define LEVEL_GSIS (1U << X86_GSI_SERIAL_ODD | 1U << X86_GSI_SERIAL_EVEN)
 
 static void set_gsi(struct x86_irqchip *irqchip, unsigned gsi, bool high)
 {
@@ -143,22 +131,19 @@ static void set_gsi(struct x86_irqchip *irqchip, unsigned gsi, bool high)
 static void set_line(struct irqchip *chip, unsigned number, bool high)
 {
 	struct x86_irqchip *irqchip = container_of(chip, struct x86_irqchip, chip);
-	unsigned gsi = x86_line_gsi(number), before;
 
-	pthread_mutex_lock(&irqchip->lock);
-	if (irqchip->line_high[number] != high) {
-		irqchip->line_high[number] = high;
-		before = irqchip->lines_high[gsi];
-		irqchip->lines_high[gsi] += high ? 1 : -1;
-		if (!before || !irqchip->lines_high[gsi])
-			set_gsi(irqchip, gsi, high);
-	}
-	pthread_mutex_unlock(&irqchip->lock);
+	set_gsi(irqchip, number, high);
 }
 
-static unsigned line_gsi(const struct irqchip *chip, unsigned number)
+// With the lock: a device's edge while another's level is still high would be none.
+static void pulse(struct irqchip *chip, unsigned number)
 {
-	return x86_line_gsi(number);
+	struct x86_irqchip *irqchip = container_of(chip, struct x86_irqchip, chip);
+
+	pthread_mutex_lock(&irqchip->lock);
+	set_gsi(irqchip, number, true);
+	set_gsi(irqchip, number, false);
+	pthread_mutex_unlock(&irqchip->lock);
 }
 
 static void interrupt_ended(void *opaque, uint8_t vector)
@@ -186,12 +171,12 @@ static int reset_chips(struct machine *machine)
 	// That of our own is a device among the others.
 	if (x86_machine_priv(machine)->irqchip.ioapic)
 		return 0;
-	return machine->accel->ops->x86->reset_irqchip(machine->accel, level_gsis());
+	return machine->accel->ops->x86->reset_irqchip(machine->accel, LEVEL_GSIS);
 }
 
 static int init_irqchip(struct machine *machine)
 {
-	static const struct irqchip_ops ops = { .set_line = set_line, .gsi = line_gsi };
+	static const struct irqchip_ops ops = { .set_line = set_line, .pulse = pulse };
 	struct x86_irqchip *irqchip = &x86_machine_priv(machine)->irqchip;
 
 	irqchip->chip.ops = &ops;
@@ -269,7 +254,7 @@ struct x86_virtio_place x86_virtio_place(unsigned index)
 	return (struct x86_virtio_place){
 		.base = X86_VIRTIO_BASE + index * X86_VIRTIO_STRIDE,
 		.size_bytes = X86_VIRTIO_STRIDE,
-		.gsi = x86_line_gsi(X86_LINE_VIRTIO + index),
+		.gsi = virtio_gsis[index % ARRAY_SIZE(virtio_gsis)],
 	};
 }
 
@@ -283,8 +268,9 @@ static int virtio_slot(struct machine *machine, unsigned index, struct machine_s
 	*slot = (struct machine_slot){
 		.base = place.base,
 		.size_bytes = place.size_bytes,
-		.irq = machine_line(machine, X86_LINE_VIRTIO + index),
+		.irq = machine_line(machine, place.gsi),
 	};
+	slot->irq.edge = true;
 	priv->virtio_slots = MAX(priv->virtio_slots, index + 1);
 	return 0;
 }

@@ -58,11 +58,6 @@ enum {
 	X86_GSI_COUNT = 24
 };
 
-// A device's interrupt line is numbered on its own, so that several can share a GSI:
-// a GSI is high while one of its lines is.
-#define X86_LINE_VIRTIO X86_GSI_COUNT // the first slot's; below: the GSI itself
-#define X86_LINE_COUNT (X86_LINE_VIRTIO + X86_VIRTIO_SLOTS)
-
 #define X86_MAX_CPUS 64
 #define X86_IOAPIC_ID 0xff // the vCPUs' APIC ids are their indices
 
@@ -70,9 +65,7 @@ struct x86_irqchip {
 	struct irqchip chip;
 	struct accel *accel;
 	struct device *ioapic; // in user space, owned by the device list; NULL: KVM's
-	pthread_mutex_t lock;  // a leaf; guards the rest
-	bool line_high[X86_LINE_COUNT];
-	uint16_t lines_high[X86_GSI_COUNT]; // how many of a GSI's lines are
+	pthread_mutex_t lock;  // a leaf; makes an edge one thing
 };
 
 struct x86_machine {
@@ -87,8 +80,6 @@ static inline struct x86_machine *x86_machine_priv(const struct machine *machine
 	return machine->priv;
 }
 
-// The GSI that line @number drives.
-unsigned x86_line_gsi(unsigned number);
 // Address, size and GSI of the virtio device in slot @index, for ACPI and the command
 // line.
 struct x86_virtio_place {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzzes what an x86-64 guest reaches besides virtio: the ports of a PC, and interrupt
-// lines that devices share.
+// lines.
 //
 // The input is a script of 12-byte steps; its size says whose I/O APIC there is.
 
@@ -33,7 +33,6 @@ struct rig {
 	struct loop loop;
 	struct machine machine;
 	bool levels[X86_GSI_COUNT];
-	bool lines[X86_LINE_COUNT];
 	void (*ended)(void *opaque, uint8_t vector); // NULL: KVM's I/O APIC
 	void *ended_opaque;
 };
@@ -164,15 +163,11 @@ static void access_clock(struct rig *rig, const struct step *step)
 
 static void drive_line(struct rig *rig, const struct step *step)
 {
-	unsigned number = X86_LINE_VIRTIO + step->offset % X86_VIRTIO_SLOTS;
-	struct irq_line line = { rig->machine.irqchip, number };
-	bool high = step->choice & 1, any = false;
+	unsigned gsi = x86_virtio_place(step->offset % X86_VIRTIO_SLOTS).gsi;
+	struct irq_line line = { rig->machine.irqchip, gsi, .edge = true };
 
-	irq_set(&line, high);
-	rig->lines[number] = high;
-	for (unsigned i = X86_LINE_VIRTIO; i < X86_LINE_COUNT; i++)
-		any |= rig->lines[i] && x86_line_gsi(i) == x86_line_gsi(number);
-	if (!rig->ended && rig->levels[x86_line_gsi(number)] != any)
+	irq_pulse(&line);
+	if (!rig->ended && rig->levels[gsi])
 		abort();
 }
 

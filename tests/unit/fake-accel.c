@@ -344,7 +344,8 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 	fake_irq(fake->vcpu, number, high);
 }
 
-static unsigned fdt_cells_of_line(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned fdt_cells_of_line(const struct irqchip *chip, unsigned number, bool edge,
+				  uint32_t cells[4])
 {
 	cells[0] = number;
 	return 1;

@@ -37,7 +37,7 @@ static inline void set_line(struct irqchip *chip, unsigned number, bool high)
 		loop_stop(&f->loop);
 }
 
-static inline unsigned interrupt_cells(const struct irqchip *chip, unsigned number,
+static inline unsigned interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
 				       uint32_t cells[4])
 {
 	cells[0] = number;

@@ -43,7 +43,8 @@ bool guest_wait_irq(struct guest *g)
 	return !ret;
 }
 
-static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, uint32_t cells[4])
+static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
+				    uint32_t cells[4])
 {
 	cells[0] = number;
 	return 1;
@@ -80,7 +81,7 @@ void guest_init(struct guest *g)
 
 void guest_attach(struct guest *g, struct virtio_device *vdev)
 {
-	struct irq_line line = { .chip = &g->irqchip.chip, .number = 7 };
+	struct irq_line line = { .chip = &g->irqchip.chip, .number = 7, .edge = g->edge };
 
 	g->vdev = vdev;
 	assert_int_equal(virtio_mmio_create(&g->dev, vdev, GUEST_MMIO_GPA, VIRTIO_MMIO_SIZE, line),

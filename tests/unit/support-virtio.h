@@ -81,6 +81,7 @@ struct guest {
 	struct bus bus;
 	struct loop loop; // the main loop
 	struct guest_irqchip irqchip;
+	bool edge; // of the device's line; set before guest_attach()
 	struct virtio_device *vdev;
 	struct device *dev;
 	// What memory_mark_written() was told: the bytes, and whether it was a lie.

@@ -402,10 +402,12 @@ static void test_lines_of_the_accelerators_gic(void **state)
 	irq_set(&line, false);
 	assert_false(fake.spi.high);
 	assert_int_equal(fake.spis_driven, 2);
-	assert_int_equal(line.chip->ops->fdt_interrupt(line.chip, line.number, cells), 3);
+	assert_int_equal(line.chip->ops->fdt_interrupt(line.chip, line.number, false, cells), 3);
 	assert_int_equal(cells[0], 0);
 	assert_int_equal(cells[1], 1);
 	assert_int_equal(cells[2], 4);
+	line.chip->ops->fdt_interrupt(line.chip, line.number, true, cells);
+	assert_int_equal(cells[2], 1);
 	machine_fixture_free(f);
 }
 

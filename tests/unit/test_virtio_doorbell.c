@@ -27,7 +27,7 @@ static int note_bell(void *opaque, const struct bus_doorbell *doorbell)
 	return bell_result;
 }
 
-static struct echo_guest *new_guest(bool own_loop, int result)
+static struct echo_guest *new_guest_with_line(bool own_loop, int result, bool edge)
 {
 	struct virtio_setup setup = { .name = "echo0" };
 	struct echo_guest *e = calloc(1, sizeof(*e));
@@ -36,6 +36,7 @@ static struct echo_guest *new_guest(bool own_loop, int result)
 	bell_count = 0;
 	bell_result = result;
 	guest_init(&e->guest);
+	e->guest.edge = edge;
 	e->guest.bus.add_doorbell = note_bell;
 	e->guest.bus.add_doorbell_opaque = bells;
 	e->echo = calloc(1, sizeof(*e->echo));
@@ -46,6 +47,11 @@ static struct echo_guest *new_guest(bool own_loop, int result)
 	assert_int_equal(virtio_init(&e->echo->vdev, &echo_ops, &setup), 0);
 	guest_attach(&e->guest, &e->echo->vdev);
 	return e;
+}
+
+static struct echo_guest *new_guest(bool own_loop, int result)
+{
+	return new_guest_with_line(own_loop, result, false);
 }
 
 struct stopper {
@@ -97,6 +103,25 @@ static void test_each_queue_has_one(void **state)
 		assert_int_equal(bells[i].len, 4);
 		assert_int_equal(bells[i].value, i);
 	}
+	end(e);
+}
+
+// What the driver says of a queue's interrupt changes nothing then.
+static void test_acknowledgement_of_an_edge(void **state)
+{
+	struct echo_guest *e = new_guest_with_line(false, 0, true);
+	const struct bus_doorbell *ack = &bells[ECHO_QUEUES];
+
+	assert_int_equal(bell_count, ECHO_QUEUES + 1);
+	assert_int_equal(ack->addr, GUEST_MMIO_GPA + MMIO_INTERRUPT_ACK);
+	assert_int_equal(ack->len, 4);
+	assert_int_equal(ack->value, VIRTIO_ISR_QUEUE);
+	assert_true(ack->fd >= 0);
+	end(e);
+
+	e = new_guest_with_line(false, -ENOTSUP, true);
+	echo_guest_start(e, 0);
+	guest_write32(&e->guest, MMIO_INTERRUPT_ACK, VIRTIO_ISR_QUEUE);
 	end(e);
 }
 
@@ -198,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_queue_has_one),
+		cmocka_unit_test(test_acknowledgement_of_an_edge),
 		cmocka_unit_test(test_heard_between_driver_ok_and_reset),
 		cmocka_unit_test(test_chains_are_taken),
 		cmocka_unit_test(test_not_after_a_failed_start),

@@ -106,7 +106,7 @@ static int build(unsigned cpus, unsigned virtio_devices, bool serial_console, si
 	add(&parts, &silent_ops, X86_POWER_PORT, 3, 0);
 	for (unsigned i = 0; i < virtio_devices; i++)
 		add(&parts, &virtio_ops, X86_VIRTIO_BASE + i * X86_VIRTIO_STRIDE, X86_VIRTIO_STRIDE,
-		    x86_line_gsi(X86_LINE_VIRTIO + i));
+		    x86_virtio_place(i).gsi);
 	memset(area, 0xee, sizeof(area));
 	rc = x86_acpi_build(&acpi, GPA, area, room, &used);
 	device_list_free(&parts.devices);

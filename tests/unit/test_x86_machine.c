@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The x86-64 machine: memory map, options, ports, shared interrupt lines, reset.
+// The x86-64 machine: memory map, options, ports, interrupt lines, reset.
 
 #include <elf.h>
 #include <errno.h>
@@ -186,7 +186,7 @@ static void test_slots_lie_apart(void **state)
 		assert_true(slot.base >= last.base + last.size_bytes);
 		assert_in_range(slot.base, X86_RAM_GAP_BASE, X86_ECAM_BASE - 4096);
 		assert_int_equal(slot.base, x86_virtio_place(i).base);
-		assert_int_equal(irq_gsi(&slot.irq), x86_virtio_place(i).gsi);
+		assert_int_equal(slot.irq.number, x86_virtio_place(i).gsi);
 		last = slot;
 	}
 	assert_int_equal(x86_machine.virtio_slot(&f->machine, X86_VIRTIO_SLOTS, &slot), -ENOSPC);
@@ -212,7 +212,7 @@ static void test_devices_get_gsis_of_their_own(void **state)
 
 	for (unsigned i = 0; i < 16; i++) {
 		struct irq_line line = slot_line(*state, i);
-		unsigned gsi = irq_gsi(&line);
+		unsigned gsi = line.number;
 
 		assert_in_range(gsi, 0, X86_GSI_COUNT - 1);
 		assert_int_equal(taken >> gsi & 1, 0);
@@ -220,29 +220,23 @@ static void test_devices_get_gsis_of_their_own(void **state)
 		// The 8259s reach only the first ones: they come first.
 		legacy += gsi < 16;
 		assert_true(gsi >= 16 || legacy == i + 1);
-		// And must know that these are level-triggered.
-		assert_int_equal(fake.level_gsis >> gsi & 1, 1);
+		assert_true(line.edge);
 	}
 	assert_int_equal(taken, (1 << X86_GSI_COUNT) - 1);
-	assert_int_equal(fake.level_gsis & (1 << 0 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 13), 0);
+	// The 8259s must know of those that have levels.
+	assert_int_equal(fake.level_gsis, 1 << X86_GSI_SERIAL_ODD | 1 << X86_GSI_SERIAL_EVEN);
 }
 
-static void test_shared_line_is_high_while_one_is(void **state)
+static void test_an_edge_is_whole(void **state)
 {
 	struct irq_line one = slot_line(*state, 1), other = slot_line(*state, 1 + 16);
-	unsigned gsi = irq_gsi(&one);
 
-	assert_int_equal(irq_gsi(&other), gsi);
-	irq_set(&one, true);
-	assert_true(fake.high[gsi]);
-	irq_set(&other, true);
-	irq_set(&one, false);
-	assert_true(fake.high[gsi]);
-	irq_set(&one, false); // again, by a device that looks no further
-	assert_true(fake.high[gsi]);
-	irq_set(&other, false);
-	assert_false(fake.high[gsi]);
-	assert_int_equal(fake.gsis_driven, 2);
+	assert_int_equal(other.number, one.number);
+	irq_pulse(&one);
+	assert_false(fake.high[one.number]);
+	irq_pulse(&other);
+	assert_false(fake.high[one.number]);
+	assert_int_equal(fake.gsis_driven, 4);
 }
 
 static void test_reset_of_the_chips(void **state)
@@ -267,7 +261,7 @@ static void test_split(void **state)
 	config.irqchip = "split";
 	f = machine_fixture_make(&x86_machine, &split_ops, &config);
 	line = slot_line(f, 0);
-	bus_put(&f->mmio, X86_IOAPIC_BASE, 4, 0x10 + 2 * irq_gsi(&line));
+	bus_put(&f->mmio, X86_IOAPIC_BASE, 4, 0x10 + 2 * line.number);
 	bus_put(&f->mmio, X86_IOAPIC_BASE + 0x10, 4, 0x8041); // level, vector 0x41
 	irq_set(&line, true);
 	assert_int_equal(fake.messages, 1);
@@ -394,7 +388,7 @@ int main(void)
 		cmocka_unit_test(test_ram_above_the_gap),
 		TEST(test_slots_lie_apart),
 		TEST(test_devices_get_gsis_of_their_own),
-		TEST(test_shared_line_is_high_while_one_is),
+		TEST(test_an_edge_is_whole),
 		TEST(test_reset_of_the_chips),
 		cmocka_unit_test(test_split),
 		TEST(test_ways_to_end),
