@@ -140,5 +140,6 @@ void fdt_interrupt(struct fdt_writer *fdt, const struct irq_line *line)
 	if (!chip)
 		return;
 	fdt_u32(fdt, "interrupt-parent", chip->fdt_phandle);
-	fdt_cells(fdt, "interrupts", cells, chip->ops->fdt_interrupt(chip, line->number, line->edge, cells));
+	fdt_cells(fdt, "interrupts", cells,
+		  chip->ops->fdt_interrupt(chip, line->number, line->edge, cells));
 }

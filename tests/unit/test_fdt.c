@@ -32,8 +32,7 @@ static const void *property(int node, const char *name, int expected_len)
 	return data;
 }
 
-static unsigned two_cells(const struct irqchip *chip, unsigned number, bool edge,
-			  uint32_t cells[4])
+static unsigned two_cells(const struct irqchip *chip, unsigned number, bool edge, uint32_t cells[4])
 {
 	cells[0] = number;
 	cells[1] = 4;

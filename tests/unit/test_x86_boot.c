@@ -369,8 +369,8 @@ static void test_devices_without_acpi(void **state)
 
 	snprintf(expected, sizeof(expected),
 		 " virtio_mmio.device=0x1000@0x%llx:%u virtio_mmio.device=0x1000@0x%llx:%u console",
-		 X86_VIRTIO_BASE, x86_virtio_place(0).gsi,
-		 X86_VIRTIO_BASE + X86_VIRTIO_STRIDE, x86_virtio_place(1).gsi);
+		 X86_VIRTIO_BASE, x86_virtio_place(0).gsi, X86_VIRTIO_BASE + X86_VIRTIO_STRIDE,
+		 x86_virtio_place(1).gsi);
 	for (size_t i = 0; i < ARRAY_SIZE(with); i++)
 		assert_non_null(
 			strstr(line_of((struct vm_config){ .params = with[i] }, 2), expected));
