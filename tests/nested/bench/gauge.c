@@ -5,7 +5,8 @@
 //
 // Prints lines "NAME VALUE" once the command's output holds a line with MARK: the time
 // since exec, KVM's exit counters, threads, and the resident memory in mappings that are
-// too small to be the guest's MIB of RAM. With -t, which costs time, the time of the first
+// too small to be the guest's MIB of RAM: all of it, and what is not the program's file, which
+// all of a host's VMs share. With -t, which costs time, the time of the first
 // entry into the guest and the exits to user space by reason. Then repeats each of the
 // command's lines that begins with "@", without that, until it ends or says "@end": not all
 // monitors end with their guests.
@@ -158,10 +159,16 @@ static int count_threads(pid_t pid)
 	return count;
 }
 
+struct own_memory {
+	long resident_kib;
+	long anonymous_kib;
+};
+
 // A mapping of at least a quarter of the guest's RAM is guest RAM.
-static long own_kib(pid_t pid, long ram_mib)
+static struct own_memory read_own_memory(pid_t pid, long ram_mib)
 {
-	long size_kib = 0, rss_kib, sum_kib = 0;
+	struct own_memory own = { 0 };
+	long size_kib = 0, kib;
 	char path[64], line[512];
 	FILE *file;
 
@@ -170,17 +177,22 @@ static long own_kib(pid_t pid, long ram_mib)
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "Size: %ld", &size_kib) == 1)
 			continue;
-		if (sscanf(line, "Rss: %ld", &rss_kib) == 1 && size_kib < ram_mib * 1024 / 4)
-			sum_kib += rss_kib;
+		if (size_kib >= ram_mib * 1024 / 4)
+			continue;
+		if (sscanf(line, "Rss: %ld", &kib) == 1)
+			own.resident_kib += kib;
+		if (sscanf(line, "Anonymous: %ld", &kib) == 1)
+			own.anonymous_kib += kib;
 	}
 	if (file)
 		fclose(file);
-	return sum_kib;
+	return own;
 }
 
 static void report(const struct gauge *gauge)
 {
 	double time_s = now_s() - gauge->begin_s;
+	struct own_memory own;
 
 	if (gauge->trace) {
 		print_first_entry(gauge->begin_s);
@@ -189,7 +201,9 @@ static void report(const struct gauge *gauge)
 	}
 	printf("exits %lld\n", read_number(STATS "exits"));
 	printf("init_ms %.1f\n", time_s * 1e3);
-	printf("own_kib %ld\n", own_kib(gauge->pid, gauge->ram_mib));
+	own = read_own_memory(gauge->pid, gauge->ram_mib);
+	printf("own_kib %ld\n", own.resident_kib);
+	printf("own_anonymous_kib %ld\n", own.anonymous_kib);
 	printf("threads %d\n", count_threads(gauge->pid));
 }
 
