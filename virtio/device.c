@@ -82,7 +82,7 @@ static void raise_isr(struct virtio_device *vdev, uint32_t bits)
 // InterruptStatus has its bit at all times, an acknowledgement of it changes nothing, and so
 // the accelerator can take that without us (virtio/mmio.c). A driver that is told
 // of used buffers that are not there finds none.
-static void interrupt_for_queue(struct virtio_device *vdev)
+void virtio_interrupt(struct virtio_device *vdev)
 {
 	if (!vdev->irq.edge) {
 		raise_isr(vdev, VIRTIO_ISR_QUEUE);
@@ -120,12 +120,7 @@ void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
 {
 	virtqueue_flush(vq);
 	if (virtqueue_should_interrupt(vq))
-		interrupt_for_queue(vdev);
-}
-
-void virtio_interrupt(struct virtio_device *vdev)
-{
-	raise_isr(vdev, VIRTIO_ISR_QUEUE);
+		virtio_interrupt(vdev);
 }
 
 void virtio_config_changed(struct virtio_device *vdev)

@@ -53,6 +53,19 @@ static void test_one_for_each_time(void **state)
 	assert_int_equal(edges(e), 2);
 }
 
+// vhost's, whose rings are read elsewhere.
+static void test_interrupts_without_a_look_at_the_ring(void **state)
+{
+	struct echo_guest *e = *state;
+
+	virtio_interrupt(&e->echo->vdev);
+	assert_int_equal(edges(e), 0); // 3.1.1
+	echo_guest_start(e, 0);
+	virtio_interrupt(&e->echo->vdev);
+	virtio_interrupt(&e->echo->vdev);
+	assert_int_equal(edges(e), 2);
+}
+
 static void test_status_tells_of_queues_at_all_times(void **state)
 {
 	struct echo_guest *e = *state;
@@ -104,6 +117,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_change_of_the_configuration_is_acknowledged,
 						setup, echo_teardown),
 		cmocka_unit_test_setup_teardown(test_none_before_driver_ok, setup, echo_teardown),
+		cmocka_unit_test_setup_teardown(test_interrupts_without_a_look_at_the_ring, setup,
+						echo_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
