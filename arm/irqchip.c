@@ -129,6 +129,16 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 	}
 }
 
+// KVM's GSIs are its SPIs, counted from 0.
+static int pulse_by(struct irqchip *chip, unsigned number, int event_fd)
+{
+	struct arm_irqchip *self = container_of(chip, struct arm_irqchip, chip);
+
+	if (self->user || !self->accel->ops->irq_fd)
+		return -ENOTSUP;
+	return self->accel->ops->irq_fd(self->accel, number - ARM_INTID_SPI, event_fd);
+}
+
 static unsigned interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
 				uint32_t cells[4])
 {
@@ -140,6 +150,7 @@ static unsigned interrupt_cells(const struct irqchip *chip, unsigned number, boo
 
 static const struct irqchip_ops chip_ops = {
 	.set_line = set_line,
+	.pulse_by = pulse_by,
 	.fdt_interrupt = interrupt_cells,
 };
 

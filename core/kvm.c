@@ -171,6 +171,13 @@ int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell)
 	return ioctl(kvm_vm(accel)->fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
 }
 
+int kvm_irq_fd(struct accel *accel, unsigned gsi, int event_fd)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)event_fd, .gsi = gsi };
+
+	return ioctl(kvm_vm(accel)->fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
 // -- vCPUs --
 
 static int open_vcpu(struct kvm_vcpu *kvcpu, const struct kvm_vm *vm)

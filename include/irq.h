@@ -3,6 +3,7 @@
 #ifndef KVIK_IRQ_H
 #define KVIK_IRQ_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,6 +16,9 @@ struct irqchip_ops {
 	// Input @number goes high and low again. NULL: by two calls of set_line(), which do
 	// where no other line drives the same input of the guest's. Any thread, as above.
 	void (*pulse)(struct irqchip *chip, unsigned number);
+	// Has the host's kernel pulse input @number for each signal on @event_fd, until that is
+	// closed. NULL, or -ENOTSUP: it cannot. 0 or -errno without a message. Any thread.
+	int (*pulse_by)(struct irqchip *chip, unsigned number, int event_fd);
 	// Fills the cells of a device tree interrupt specifier for @number, level-high or
 	// @edge-rising, and returns how many (at most 4). Main thread.
 	unsigned (*fdt_interrupt)(const struct irqchip *chip, unsigned number, bool edge,
@@ -51,6 +55,14 @@ static inline void irq_pulse(const struct irq_line *line)
 	}
 	irq_set(line, true);
 	irq_set(line, false);
+}
+
+// As irqchip_ops.pulse_by(); -ENOTSUP for other lines than those.
+static inline int irq_pulse_by(const struct irq_line *line, int event_fd)
+{
+	if (!line->edge || !line->chip || !line->chip->ops->pulse_by)
+		return -ENOTSUP;
+	return line->chip->ops->pulse_by(line->chip, line->number, event_fd);
 }
 
 #endif

@@ -98,6 +98,9 @@ struct accel_ops {
 	// Has the kernel take a store to @doorbell's address and signal its eventfd, until
 	// the VM ends; as bus_add_doorbell().
 	int (*doorbell_fd)(struct accel *accel, const struct bus_doorbell *doorbell);
+	// Has the kernel pulse input @gsi of its interrupt controller for each signal on
+	// @event_fd, until that is closed. 0 or -errno without a message. Any thread.
+	int (*irq_fd)(struct accel *accel, unsigned gsi, int event_fd);
 
 	// What the machine of one architecture uses; NULL where the accelerator does not
 	// run its guests.

@@ -44,6 +44,15 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 		ops_of(aia)->set_line(aia->accel, number, high);
 }
 
+// KVM's GSIs are the APLIC's sources.
+static int pulse_by(struct irqchip *chip, unsigned number, int event_fd)
+{
+	struct aia *aia = container_of(chip, struct aia, chip);
+
+	return aia->accel->ops->irq_fd ? aia->accel->ops->irq_fd(aia->accel, number, event_fd) :
+					 -ENOTSUP;
+}
+
 static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number, bool edge,
 				    uint32_t cells[4])
 {
@@ -54,6 +63,7 @@ static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number,
 
 static const struct irqchip_ops chip_ops = {
 	.set_line = set_line,
+	.pulse_by = pulse_by,
 	.fdt_interrupt = fdt_interrupt_cells,
 };
 

@@ -305,6 +305,7 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.irq_fd = kvm_irq_fd,
 	.hold_clock = riscv_kvm_hold_clock,
 	.irq = riscv_irq,
 	.riscv = &riscv_ops,

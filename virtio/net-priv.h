@@ -101,6 +101,7 @@ struct net_vhost_ring {
 
 struct net_vhost {
 	struct loop_fd call, error; // eventfds; .fd -1: not open
+	bool calls_kernel;          // a signal on call is an interrupt, without kvik
 	struct net_vhost_ring rings[2];
 };
 

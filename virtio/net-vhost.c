@@ -3,8 +3,9 @@
 // carries interrupts.
 //
 // The driver's doorbell goes to the kernel without kvik where the accelerator signals an
-// eventfd for it; else notify() hands it on. An interrupt must pass through kvik, since
-// InterruptStatus says what it is for (virtio 1.2 4.2.2). Each signal on an eventfd is an edge
+// eventfd for it; else notify() hands it on. An interrupt goes to the guest without kvik where
+// its line is edge-triggered; else InterruptStatus must be set, which says what it is for (virtio
+// 1.2 4.2.2). Each signal on an eventfd is an edge
 // for the loop, which so need not read it back.
 
 #include <errno.h>
@@ -63,11 +64,12 @@ static int watch_event(const struct net_pair *pair, struct loop_fd *event)
 	return err;
 }
 
-static void forget_event(const struct net_pair *pair, struct loop_fd *event)
+static void forget_event(const struct net_pair *pair, struct loop_fd *event, bool watched)
 {
 	if (event->fd < 0)
 		return;
-	loop_remove_fd(pair->loop, event);
+	if (watched)
+		loop_remove_fd(pair->loop, event);
 	close(event->fd);
 }
 
@@ -95,14 +97,25 @@ void net_vhost_detach(struct net_pair *pair)
 {
 	struct net_vhost *vhost = &pair->vhost;
 
-	forget_event(pair, &vhost->call);
-	forget_event(pair, &vhost->error);
+	forget_event(pair, &vhost->call, !vhost->calls_kernel);
+	forget_event(pair, &vhost->error, true);
 	for (unsigned i = 0; i < ARRAY_SIZE(vhost->rings); i++)
 		if (vhost->rings[i].own_kick_fd >= 0)
 			close(vhost->rings[i].own_kick_fd);
 }
 
 // -- start and stop --
+
+// From the first start on: before it the device had no line yet.
+static void let_kernel_interrupt(struct net_pair *pair)
+{
+	struct net_vhost *vhost = &pair->vhost;
+
+	if (vhost->calls_kernel || irq_pulse_by(&pair->net->vdev.irq, vhost->call.fd))
+		return;
+	loop_remove_fd(pair->loop, &vhost->call);
+	vhost->calls_kernel = true;
+}
 
 int net_vhost_start(struct net_pair *pair, unsigned queue)
 {
@@ -120,6 +133,7 @@ int net_vhost_start(struct net_pair *pair, unsigned queue)
 		.call_fd = pair->vhost.call.fd,
 		.error_fd = pair->vhost.error.fd,
 	};
+	let_kernel_interrupt(pair);
 	err = net_start_ring(pair->net->net, queue, &ring->ring);
 	ring->running = !err;
 	if (err)

@@ -277,6 +277,7 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.irq_fd = kvm_irq_fd,
 	.hold_clock = x86_kvm_hold_clock,
 	.x86 = &x86_ops,
 };

@@ -166,6 +166,16 @@ static int add_ioapic(struct machine *machine)
 	return 0;
 }
 
+// The kernel knows the inputs of its own I/O APIC only.
+static int pulse_by(struct irqchip *chip, unsigned number, int event_fd)
+{
+	struct x86_irqchip *irqchip = container_of(chip, struct x86_irqchip, chip);
+
+	if (irqchip->ioapic || !irqchip->accel->ops->irq_fd)
+		return -ENOTSUP;
+	return irqchip->accel->ops->irq_fd(irqchip->accel, number, event_fd);
+}
+
 static int reset_chips(struct machine *machine)
 {
 	// That of our own is a device among the others.
@@ -176,7 +186,11 @@ static int reset_chips(struct machine *machine)
 
 static int init_irqchip(struct machine *machine)
 {
-	static const struct irqchip_ops ops = { .set_line = set_line, .pulse = pulse };
+	static const struct irqchip_ops ops = {
+		.set_line = set_line,
+		.pulse = pulse,
+		.pulse_by = pulse_by,
+	};
 	struct x86_irqchip *irqchip = &x86_machine_priv(machine)->irqchip;
 
 	irqchip->chip.ops = &ops;

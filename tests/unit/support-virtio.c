@@ -50,8 +50,17 @@ static unsigned fdt_interrupt_cells(const struct irqchip *chip, unsigned number,
 	return 1;
 }
 
+static int pulse_by(struct irqchip *chip, unsigned number, int event_fd)
+{
+	struct guest_irqchip *mine = container_of(chip, struct guest_irqchip, chip);
+
+	mine->pulse_fd = event_fd;
+	return mine->pulse_result;
+}
+
 static const struct irqchip_ops irqchip_ops = {
 	.set_line = set_line,
+	.pulse_by = pulse_by,
 	.fdt_interrupt = fdt_interrupt_cells,
 };
 

@@ -74,6 +74,8 @@ struct guest_irqchip {
 	atomic_uint edges; // how often the line rose
 	pthread_mutex_t lock;
 	pthread_cond_t rose;
+	int pulse_fd;     // that the kernel was to listen to
+	int pulse_result; // what it said
 };
 
 struct guest {

@@ -230,6 +230,26 @@ static void test_interrupts(void **state)
 	}
 }
 
+// The device does not listen then: the kernel would find what it read gone.
+static void test_interrupts_by_the_kernel(void **state)
+{
+	struct fixture *f = *state;
+	struct net_vhost *vhost = &f->net->pairs[0].vhost;
+
+	f->guest.irqchip.pulse_result = -ENOTSUP;
+	f->net->vdev.irq.edge = true;
+	start(f, DRIVER_FEATURES);
+	signal_device(f, vhost->call.fd);
+	assert_int_equal(f->guest.irqchip.edges, 1);
+
+	guest_write32(&f->guest, MMIO_STATUS, 0);
+	f->guest.irqchip.pulse_result = 0;
+	start(f, DRIVER_FEATURES);
+	assert_int_equal(f->guest.irqchip.pulse_fd, vhost->call.fd);
+	signal_device(f, vhost->call.fd);
+	assert_int_equal(f->guest.irqchip.edges, 1);
+}
+
 static void test_a_broken_ring(void **state)
 {
 	struct fixture *f = *state;
@@ -357,6 +377,7 @@ int main(void)
 		VHOST_TEST(test_start_fails),
 		VHOST_TEST(test_notifications),
 		VHOST_TEST(test_interrupts),
+		VHOST_TEST(test_interrupts_by_the_kernel),
 		VHOST_TEST(test_a_broken_ring),
 		cmocka_unit_test_setup_teardown(test_doorbells, setup_doorbells, teardown),
 		VHOST_TEST(test_hold),
