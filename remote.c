@@ -44,11 +44,13 @@ int remote_ask_state(struct remote *remote, struct control_client *client, const
 
 int remote_parse_seconds(const char *option, const char *argument, unsigned *seconds)
 {
-	char end;
+	size_t digits = strspn(argument, "0123456789");
+	unsigned long number = strtoul(argument, NULL, 10); // ULONG_MAX: too large
 
-	if (sscanf(argument, "%u%c", seconds, &end) == 1 && argument[0] != '-' &&
-	    *seconds <= SECONDS_MAX)
+	if (digits && !argument[digits] && number <= SECONDS_MAX) {
+		*seconds = (unsigned)number;
 		return 0;
+	}
 	return fail_msg(EINVAL, "%s %s: give a number of seconds, up to %d", option, argument,
 			SECONDS_MAX);
 }

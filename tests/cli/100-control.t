@@ -105,6 +105,8 @@ run list -q
 is "goes on" "$out" $'one\ntwo'
 refused "not a time" "--timeout 1s: give a number of seconds" stop one --timeout 1s
 refused "nor that" "--timeout -1: give a number of seconds" stop one --timeout -1
+refused "nor 2^32 and one" "--timeout 4294967297: give a number of seconds, up to 1000000" \
+	stop one --timeout 4294967297
 
 run pause --all
 is "pause all" "$status:$out" $'0:one: paused\ntwo: paused'
