@@ -127,7 +127,7 @@ static json_t *json_path(const char *path)
 {
 	char directory[PATH_MAX];
 
-	if (path[0] == '/' || !getcwd(directory, sizeof(directory)))
+	if (path[0] == '/' || !path[0] || !getcwd(directory, sizeof(directory)))
 		return json_string(path);
 	return json_sprintf("%s/%s", strcmp(directory, "/") ? directory : "", path);
 }

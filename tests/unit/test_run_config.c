@@ -156,6 +156,8 @@ static void test_paths_become_absolute(void **state)
 	give("-p a/b,ro");
 	snprintf(wanted, sizeof(wanted), "{\"path\":\"%s/a/b,ro\"}", directory);
 	expect_json(wanted);
+	assert_int_equal(run_config_add(&config, "path", ""), 0);
+	expect_json("{\"path\":\"\"}"); // no file has this name
 }
 
 static void test_file(void **state)
