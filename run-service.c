@@ -21,11 +21,24 @@
 
 // -- the log --
 
+static int cannot_open_log(const char *path)
+{
+	if (errno == ENXIO)
+		return fail_msg(ENXIO, "--log %s: is a pipe that nobody reads; start its reader",
+				path);
+	return fail(errno, "--log %s: open", path);
+}
+
 static int open_log(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	// Without O_NONBLOCK a pipe's reader would be waited for, after SIGHUP by the whole VM.
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
-	return fd < 0 ? fail(errno, "--log %s: open", path) : fd;
+	if (fd < 0)
+		return cannot_open_log(path);
+	fcntl(fd, F_SETFL, O_APPEND);
+	return fd;
 }
 
 static int open_null(void)
@@ -64,10 +77,10 @@ static int reopen_log(void *opaque)
 	fd = open_log(service->log_path);
 	if (fd < 0)
 		return -1;
-	close(service->log_fd);
-	service->log_fd = fd;
+	dup3(fd, service->log_fd, O_CLOEXEC); // the number that struct vm_parts has
+	close(fd);
 	switch_messages(service, false);
-	return fd;
+	return service->log_fd;
 }
 
 // -- detaching --

@@ -108,6 +108,12 @@ mkdir "$log"
 kill -HUP "$pid"
 is "SIGHUP, and no log can be opened: it goes on" "$(says more)" more
 rmdir "$log"
+mkfifo "$log"
+kill -HUP "$pid"
+is "nor where it is a pipe that nobody reads" "$(says "and more")" "and more"
+background bg2 echo --log "$log"
+like "which is none to start with" "$status:$err" "^125:kvik run: --log $log: is a pipe that nobody reads"
+rm "$log"
 kill -HUP "$pid"
 wait_for 5 [ -e "$log" ]
 kill -USR1 "$pid"
