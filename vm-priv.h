@@ -67,6 +67,7 @@ struct vm {
 	struct loop_timer stop_timer;    // for the guest to switch itself off
 
 	struct signals signals;
+	struct sigaction before_sigpipe;
 	struct loop_fd parent; // its pidfd; -1: none
 
 	// From any thread to the main loop.
@@ -105,7 +106,8 @@ void vm_stop(struct vm *vm, const char *who);
 void vm_kill(struct vm *vm, int signal);
 
 // vm-signals.c: the signals that mean the VM, on vm->signals. Before any thread is
-// made, since threads inherit the mask.
+// made, since threads inherit the mask. SIGPIPE is ignored: whoever reads the messages may
+// leave (as head(1) does), which is no reason to leave disks and files as they are.
 int vm_catch_signals(struct vm *vm) MUST_CHECK;
 void vm_release_signals(struct vm *vm);
 // Takes those that have come, as far as one that ends the VM. Returns that, or 0.

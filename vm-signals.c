@@ -33,18 +33,24 @@ static void signal_ready(struct loop_fd *self, uint32_t events)
 
 int vm_catch_signals(struct vm *vm)
 {
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
+	int err;
 
 	signals_ending(&set);
 	sigaddset(&set, SIGUSR1);
 	if (vm->parts->watcher.reopen)
 		sigaddset(&set, SIGHUP);
 	vm->signals.event.ready = signal_ready;
-	return signals_catch(&vm->signals, &set);
+	err = signals_catch(&vm->signals, &set);
+	if (!err)
+		sigaction(SIGPIPE, &ignore, &vm->before_sigpipe);
+	return err;
 }
 
 void vm_release_signals(struct vm *vm)
 {
+	sigaction(SIGPIPE, &vm->before_sigpipe, NULL);
 	signals_release(&vm->signals);
 }
 

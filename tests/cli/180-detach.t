@@ -8,6 +8,17 @@ trap '"$kvik" stop --force --all >/dev/null 2>&1; rm -rf "$work"' EXIT
 for guest in echo sleep poweroff; do guest_$guest "$work/$guest"; done
 guest_panic "$work/panic" 1
 
+begin
+say $'ready\n'
+label next
+li $a7 $SBI_GETCHAR
+ecall
+blt $a0 $zero next
+say $'Kernel panic - not syncing: a key\n'
+system_reset 1
+hang
+finish_image "$work/slow-panic"
+
 left() { find "$KVIK_RUNTIME_DIR" -mindepth 1 -printf '%f\n' | sort | tr '\n' ' '; }
 pid_of() { "$kvik" list --json | sed -nE "s/.*\"name\":\"$1\",\"pid\":([0-9]+).*/\1/p"; }
 # background NAME GUEST [OPTION...]
@@ -141,6 +152,15 @@ run stop --force bg
 timeout 20 "$kvik" run -n none --name fg --log "$log.fg" --pidfile "$pidfile" "$work/echo" \
 	< <(wait_for 10 [ -s "$pidfile" ]; printf q) >"$work/out" 2>&1
 is "--log without --detach" "$?:$(<"$work/out"):$(<"$log.fg"):$(ls "$pidfile" 2>/dev/null)" $'0::ready\nq:'
+
+# Whoever reads its messages leaves, before it has told of the guest's death.
+{
+	timeout 20 "$kvik" run -n none --name fg --pidfile "$pidfile" -m 16M -c 1 "$work/slow-panic" \
+		< <(wait_for 10 [ -s "$pidfile" ]; sleep 0.5; printf q) 2>&1
+	echo "$?" >"$work/status"
+} | head -n 1 >"$work/out"
+is "nobody reads on: it ends as it should" \
+	"$(<"$work/out"):$(<"$work/status"):$(ls "$pidfile" 2>/dev/null):$(left)" "ready:255::"
 
 # -- a service manager --
 

@@ -7,10 +7,13 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include "../../net/tap-priv.h"
 #include "log.h"
 #include "net-fixture.h"
 #include "tap-fixture.h"
@@ -411,6 +414,19 @@ static void test_scripts(void **state)
 	assert_true(log_is(""));
 }
 
+// What kvik run ignores its scripts do not.
+static void test_scripts_have_sigpipe(void **state)
+{
+	const char *const argv[] = { "/bin/sh", "-c", "kill -PIPE $$", NULL };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	int status;
+
+	sigaction(SIGPIPE, &ignore, &before);
+	status = tap_run_program(argv);
+	sigaction(SIGPIPE, &before, NULL);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
 // This program as a bridge helper: "--use-vnet --br=NAME --fd=N".
 static int be_helper(int argc, char **argv)
 {
@@ -470,6 +486,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_wrong_fd),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_scripts_have_sigpipe),
 		cmocka_unit_test(test_bridge_helper),
 	};
 	int ret;
