@@ -17,7 +17,7 @@
 #undef fail_msg
 
 #define PREFIX_SIZE 256 // a VM's name, or a file's
-#define LINE_SIZE 1024 // bytes, prefix and line end included
+#define LINE_SIZE 1024  // bytes, prefix and line end included
 
 #define RATELIMIT_WINDOW_NS (10 * NSEC_PER_SEC)
 #define RATELIMIT_BURST 5

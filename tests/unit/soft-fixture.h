@@ -3,12 +3,18 @@
 #ifndef KVIK_TESTS_SOFT_FIXTURE_H
 #define KVIK_TESTS_SOFT_FIXTURE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "../../riscv/soft/hart.h"
 #include "memory.h"
 #include "riscv-soft.h"
 #include "vm-config.h"
+
+#include <cmocka.h>
 
 #define HARTS 2
 
