@@ -11,7 +11,8 @@ struct pidfile {
 };
 
 // Makes the file @path, which outlives the claim, or takes over what another process has
-// left. Returns 0; -EEXIST after a message when that process runs; other -errno after a
+// left. Returns 0; -EEXIST after a message when that process runs; -EINVAL after one when the
+// file holds something else than a process id, and is left as it is; other -errno after a
 // message.
 int pidfile_claim(struct pidfile *pidfile, const char *path) MUST_CHECK;
 // Removes it. Does nothing for one that was not claimed.

@@ -6,6 +6,7 @@
 
 #include "pidfile.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -36,6 +37,25 @@ static int lock(const struct pidfile *pidfile)
 			pidfile->path);
 }
 
+// What it held is lost: a disk image that was named by mistake must not be.
+static int check_content(const struct pidfile *pidfile)
+{
+	char text[32];
+	ssize_t len = pread(pidfile->fd, text, sizeof(text), 0), at = 0;
+
+	while (at < len && (isdigit((unsigned char)text[at]) || text[at] == '\n'))
+		at++;
+	if (len < 0)
+		return fail(errno, "--pidfile %s: read it", pidfile->path);
+	if (at < len || len == sizeof(text))
+		return fail_msg(
+			EINVAL,
+			"--pidfile %s: holds something else than a process id; remove it or "
+			"choose another file",
+			pidfile->path);
+	return 0;
+}
+
 static int write_id(const struct pidfile *pidfile)
 {
 	char text[16];
@@ -57,6 +77,8 @@ static int try_claim(struct pidfile *pidfile)
 	err = lock(pidfile);
 	if (!err && !has_its_name(pidfile))
 		err = -EAGAIN;
+	if (!err)
+		err = check_content(pidfile);
 	if (!err)
 		err = write_id(pidfile);
 	if (err)

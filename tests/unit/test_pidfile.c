@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -65,10 +66,27 @@ static void test_what_a_killed_process_left(void **state)
 {
 	struct pidfile pidfile;
 
-	write_file("1234567890\n and more\n");
+	write_file("12345678901234567890\n");
 	assert_int_equal(pidfile_claim(&pidfile, path), 0);
 	assert_int_equal(content(), getpid());
 	pidfile_release(&pidfile);
+}
+
+static void test_what_is_no_process_id_stays(void **state)
+{
+	static const char *const texts[] = { "QFI", "42 and more\n",
+					     "1234567890123456789012345678901234567890\n" };
+	struct pidfile pidfile;
+	struct stat st;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
+		write_file(texts[i]);
+		assert_int_equal(pidfile_claim(&pidfile, path), -EINVAL);
+		pidfile_release(&pidfile);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, strlen(texts[i]));
+	}
+	unlink(path);
 }
 
 static void test_a_file_that_is_another_by_now(void **state)
@@ -118,6 +136,7 @@ int main(void)
 		cmocka_unit_test(test_claim_and_release),
 		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_what_a_killed_process_left),
+		cmocka_unit_test(test_what_is_no_process_id_stays),
 		cmocka_unit_test(test_a_file_that_is_another_by_now),
 		cmocka_unit_test(test_symbolic_links_are_not_followed),
 		cmocka_unit_test(test_no_directory),
