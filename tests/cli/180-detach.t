@@ -10,10 +10,7 @@ guest_panic "$work/panic" 1
 
 begin
 say $'ready\n'
-label next
-li $a7 $SBI_GETCHAR
-ecall
-blt $a0 $zero next
+get_key
 say $'Kernel panic - not syncing: a key\n'
 system_reset 1
 hang

@@ -9,9 +9,7 @@ guest_restart() {
 	begin
 	say $'ready\n'
 	label next
-	li $a7 $SBI_GETCHAR
-	ecall
-	blt $a0 $zero next
+	get_key
 	addi $t0 $zero 0x72
 	beq $a0 $t0 restart
 	poweroff

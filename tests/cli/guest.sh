@@ -66,6 +66,16 @@ say() {
 	text+=$1
 }
 
+# Waits for a byte of input, which is in a0 then.
+get_key() {
+	local again=key${#code[@]}
+
+	label "$again"
+	li "$a7" $SBI_GETCHAR
+	ecall
+	blt "$a0" "$zero" "$again"
+}
+
 # SRST with type $1 (0 shutdown, 1 cold reboot) and reason $2 (0 none, 1 failure).
 system_reset() {
 	li "$a0" "$1"
@@ -195,9 +205,7 @@ guest_echo() {
 	begin
 	say $'ready\n'
 	label next
-	li $a7 $SBI_GETCHAR
-	ecall
-	blt $a0 $zero next
+	get_key
 	addi $t1 $a0 0
 	li $a7 $SBI_DBCN
 	li $a6 $DBCN_WRITE_BYTE
