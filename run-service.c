@@ -181,6 +181,8 @@ static void started(void *opaque)
 
 	if (service->detach || service->log_fd >= 0)
 		switch_messages(service, true);
+	if (!service->detach || service->log_fd >= 0)
+		instance_remove_log(service->vm_name); // of one that died
 	notify_send(&service->notify, "READY=1\nMAINPID=%d\nSTATUS=The VM %s is running", getpid(),
 		    service->vm_name);
 	tell_waiter(service);

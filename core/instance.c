@@ -196,12 +196,23 @@ static void remove_files(int dir_fd, const char *name)
 	unlinkat(dir_fd, lock_file.text, 0);
 }
 
+// A log that tells nothing of how its VM was killed. The lock is held.
+static void remove_empty_log(int dir_fd, const char *name)
+{
+	struct file_name file = file_name(name, LOG_SUFFIX);
+	struct stat st;
+
+	if (fstatat(dir_fd, file.text, &st, AT_SYMLINK_NOFOLLOW) == 0 && !st.st_size)
+		unlinkat(dir_fd, file.text, 0);
+}
+
 static bool is_alive(int dir_fd, const char *name)
 {
 	int fd = try_lock(dir_fd, name, 0);
 
 	if (fd < 0)
 		return fd == -EWOULDBLOCK;
+	remove_empty_log(dir_fd, name);
 	remove_files(dir_fd, name);
 	close(fd);
 	return false;

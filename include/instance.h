@@ -32,8 +32,8 @@ int instance_claim(struct instance *instance, const char *name) MUST_CHECK;
 void instance_release(struct instance *instance);
 
 // A file for the messages of the VM @name, which the caller has claimed: NAME.log beside the
-// others, emptied with @fresh. It stays when the VM ends, until it is removed or another VM of
-// that name runs. Returns the descriptor or -errno after a message.
+// others, emptied with @fresh. It stays when the VM ends, until it is removed; if it is empty,
+// until a killed VM is cleaned up. Returns the descriptor or -errno after a message.
 int instance_open_log(const char *name, bool fresh) MUST_CHECK;
 void instance_remove_log(const char *name);
 

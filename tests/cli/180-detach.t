@@ -89,8 +89,14 @@ like "with its last lines" "$(<"$KVIK_RUNTIME_DIR/bg.log")" '\| line 30'
 is "for its owner only" "$(stat -c %a "$KVIK_RUNTIME_DIR/bg.log")" 600
 background bg sleep
 is "until the next of that name" "$(wc -c <"$KVIK_RUNTIME_DIR/bg.log")" 0
-run stop --force bg
-is "nothing is left" "$(left)" ""
+kill -9 "$(pid_of bg)"
+none_listed() { [ -z "$("$kvik" list -q)" ]; }
+wait_for 5 none_listed
+is "nothing is left of one that is killed" "$(left)" ""
+background bg panic
+wait_for 10 dead
+run run --name bg -m 16M -c 1 "$work/poweroff"
+is "nor by one in the foreground" "$status:$(left)" "0:"
 
 # -- logs and process ids --
 
