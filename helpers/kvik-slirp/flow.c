@@ -185,7 +185,11 @@ static void retry(struct flow *flow)
 
 void flow_expire(struct flow *flow)
 {
-	flow->ack_due |= flow->ack_ms && flow->ack_ms <= flow->wire->now_ms;
+	// Where the guest takes no frames, nothing is gained by waking up for it again.
+	if (flow->ack_ms && flow->ack_ms <= flow->wire->now_ms) {
+		flow->ack_due = true;
+		flow->ack_ms = 0;
+	}
 	if (flow->retry_ms && flow->retry_ms <= flow->wire->now_ms)
 		retry(flow);
 }

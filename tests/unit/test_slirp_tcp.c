@@ -429,14 +429,20 @@ static void test_resets(void **state)
 	assert_false(guest_sends(rig, TCP_ACK, 0, 0));
 }
 
-static void test_host_resets(void **state)
+static void reset_by_host(struct rig *rig)
 {
 	const struct linger at_once = { 1, 0 };
-	struct rig *rig = connected(state);
 
 	setsockopt(rig->server, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	close(rig->server);
 	rig->server = -1;
+}
+
+static void test_host_resets(void **state)
+{
+	struct rig *rig = connected(state);
+
+	reset_by_host(rig);
 	run_until(rig, rig->last.flags & TCP_RST);
 	assert_int_equal(rig->last.seq, rig->ack);
 }
@@ -600,6 +606,23 @@ static void test_full_way_to_the_guest(void **state)
 	assert_got(rig, 100000);
 }
 
+// The guest sends, but takes nothing: what is due waits, and nobody is woken for it.
+static void test_full_way_and_an_acknowledgement(void **state)
+{
+	struct rig *rig = connected(state);
+	unsigned segments = rig->segments;
+
+	rig->full = true;
+	guest_sends(rig, TCP_ACK, 0, 10);
+	rig->seq += 10;
+	pass(rig, 20);
+	assert_true(tcp_deadline_ms(rig->tcp) > rig->now_ms);
+	rig->full = false;
+	round_of(rig, 0);
+	assert_int_equal(rig->segments, segments + 1);
+	assert_int_equal(rig->last.ack, rig->seq);
+}
+
 // Any byte may be anything: nothing but what is in the frame is read (run with ASan).
 static void test_bad_frames(void **state)
 {
@@ -655,6 +678,7 @@ int main(void)
 		BOTH(test_segments_out_of_order),
 		BOTH(test_small_ones_are_acknowledged_later),
 		BOTH(test_full_way_to_the_guest),
+		BOTH(test_full_way_and_an_acknowledgement),
 		BOTH(test_bad_frames),
 	};
 
