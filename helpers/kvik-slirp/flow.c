@@ -129,8 +129,19 @@ static void check_done(struct flow *flow)
 		flow->state = FLOW_DONE;
 }
 
+// The guest may not speak again: it must come to know.
+static void abandon(struct flow *flow)
+{
+	flow->state = FLOW_ABANDONED;
+	flow->ack_ms = 0;
+	flow->retry_ms = 0;
+}
+
 static void push(struct flow *flow, bool probe)
 {
+	if (flow->state == FLOW_ABANDONED &&
+	    emit(flow, TCP_RST | TCP_ACK, flow->sent - flow->acknowledged, 0))
+		flow->state = FLOW_DONE;
 	if (flow->state != FLOW_OPEN)
 		return;
 	push_data(flow, probe);
@@ -152,12 +163,6 @@ static void answer(struct flow *flow)
 	flow->sent = flow->sent_most = flow->acknowledged + 1;
 	(void)!emit(flow, TCP_SYN | TCP_ACK, 0, 0);
 	arm_timer(flow);
-}
-
-static void abandon(struct flow *flow)
-{
-	(void)!emit(flow, TCP_RST | TCP_ACK, flow->sent - flow->acknowledged, 0);
-	flow->state = FLOW_DONE;
 }
 
 int64_t flow_deadline_ms(const struct flow *flow)
@@ -363,9 +368,11 @@ static void take_data(struct flow *flow, const struct segment *segment)
 	}
 	fresh = segment->len - known;
 	taken = send_to_host(flow, segment->data + known, fresh);
+	if (flow->state != FLOW_OPEN)
+		return;
 	flow->expected += (uint32_t)taken;
 	acknowledge(flow, known || taken < fresh || fin);
-	if (fin && taken == fresh && flow->state == FLOW_OPEN) {
+	if (fin && taken == fresh) {
 		flow->guest_ended = true;
 		flow->expected++;
 	}

@@ -28,6 +28,7 @@ enum flow_state {
 	FLOW_CONNECTING, // the host's socket is; the guest waits
 	FLOW_ANSWERED,   // our SYN is out
 	FLOW_OPEN,       // the guest has acknowledged that
+	FLOW_ABANDONED,  // the guest is still to be told by a RST
 	FLOW_DONE,       // to be freed
 };
 

@@ -623,6 +623,21 @@ static void test_full_way_and_an_acknowledgement(void **state)
 	assert_int_equal(rig->last.ack, rig->seq);
 }
 
+static void test_full_way_and_a_reset(void **state)
+{
+	struct rig *rig = connected(state);
+
+	rig->full = true;
+	reset_by_host(rig);
+	for (unsigned i = 0; i < 5; i++)
+		round_of(rig, 1);
+	assert_true(tcp_deadline_ms(rig->tcp) > rig->now_ms);
+	rig->full = false;
+	round_of(rig, 0);
+	assert_int_equal(rig->last.flags, TCP_RST | TCP_ACK);
+	assert_false(guest_sends(rig, TCP_ACK, 0, 0));
+}
+
 // Any byte may be anything: nothing but what is in the frame is read (run with ASan).
 static void test_bad_frames(void **state)
 {
@@ -679,6 +694,7 @@ int main(void)
 		BOTH(test_small_ones_are_acknowledged_later),
 		BOTH(test_full_way_to_the_guest),
 		BOTH(test_full_way_and_an_acknowledgement),
+		BOTH(test_full_way_and_a_reset),
 		BOTH(test_bad_frames),
 	};
 
