@@ -419,6 +419,16 @@ void flow_input(struct flow *flow, const struct segment *segment)
 
 // -- its beginning and end --
 
+// Urgent data are data (RFC 6093 4), and keepalives of the guest's end at this side of the
+// connection.
+static void prepare_socket(int fd)
+{
+	const int on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 static int connect_to(const struct sockaddr_storage *address)
 {
 	socklen_t len = address->ss_family == AF_INET ? sizeof(struct sockaddr_in) :
@@ -427,6 +437,7 @@ static int connect_to(const struct sockaddr_storage *address)
 
 	if (fd < 0)
 		return -1;
+	prepare_socket(fd);
 	if (connect(fd, (const struct sockaddr *)address, len) == 0 || errno == EINPROGRESS)
 		return fd;
 	close(fd);

@@ -638,6 +638,31 @@ static void test_full_way_and_a_reset(void **state)
 	assert_false(guest_sends(rig, TCP_ACK, 0, 0));
 }
 
+static void test_urgent_data_stay_in_their_place(void **state)
+{
+	struct rig *rig = connected(state);
+	uint8_t data[3] = { expected(0), expected(1), expected(2) };
+
+	assert_int_equal(send(rig->server, data, 2, MSG_OOB), 2);
+	assert_int_equal(send(rig->server, data + 2, 1, 0), 1);
+	run_until(rig, rig->got_len == 3);
+	assert_got(rig, 3);
+}
+
+static void test_a_silent_host_is_asked(void **state)
+{
+	struct rig *rig = connected(state);
+	struct polls polls = { .fds = NULL };
+	socklen_t len = sizeof(int);
+	int on = 0;
+
+	tcp_add_polls(rig->tcp, &polls);
+	assert_int_equal(polls.count, 1);
+	assert_int_equal(getsockopt(polls.fds[0].fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+	assert_true(on);
+	free(polls.fds);
+}
+
 // Any byte may be anything: nothing but what is in the frame is read (run with ASan).
 static void test_bad_frames(void **state)
 {
@@ -695,6 +720,8 @@ int main(void)
 		BOTH(test_full_way_to_the_guest),
 		BOTH(test_full_way_and_an_acknowledgement),
 		BOTH(test_full_way_and_a_reset),
+		BOTH(test_urgent_data_stay_in_their_place),
+		BOTH(test_a_silent_host_is_asked),
 		BOTH(test_bad_frames),
 	};
 
