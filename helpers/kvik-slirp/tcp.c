@@ -11,6 +11,7 @@
 #include "log.h"
 
 #define BUCKETS 256
+#define LEFT_MAX 256
 
 struct tcp {
 	struct tcp_config config;
@@ -18,6 +19,9 @@ struct tcp {
 	struct flow *flows; // all of them
 	unsigned flow_count;
 	struct flow *buckets[BUCKETS]; // the same, by their names
+	// The last ones that libslirp got: it may be connecting yet when their SYN is repeated.
+	struct tcp_name left[LEFT_MAX];
+	unsigned left_count; // ever
 };
 
 int tcp_create(struct tcp **result, const struct tcp_config *config, struct tcp_wire wire)
@@ -136,18 +140,37 @@ static bool translate(const struct tcp *tcp, const struct tcp_name *name,
 	return translate4(tcp, name, (struct sockaddr_in *)address);
 }
 
+static bool was_left(const struct tcp *tcp, const struct tcp_name *name)
+{
+	unsigned count = MIN(tcp->left_count, (unsigned)LEFT_MAX);
+
+	for (unsigned i = 0; i < count; i++)
+		if (memcmp(&tcp->left[i], name, sizeof(*name)) == 0)
+			return true;
+	return false;
+}
+
+static void leave(struct tcp *tcp, const struct tcp_name *name)
+{
+	tcp->left[tcp->left_count % LEFT_MAX] = *name;
+	// The indices go on where they were when it wraps.
+	tcp->left_count = tcp->left_count + 1 ? tcp->left_count + 1 : LEFT_MAX;
+}
+
 static bool open_flow(struct tcp *tcp, const struct segment *syn, const uint8_t *frame)
 {
 	struct sockaddr_storage address;
-	struct flow *flow;
+	struct flow *flow = NULL;
 
-	if (tcp->flow_count == TCP_FLOWS_MAX || !translate(tcp, &syn->name, &address))
+	if (!translate(tcp, &syn->name, &address) || was_left(tcp, &syn->name))
 		return false;
-	flow = flow_open(&tcp->wire, syn, frame, &address);
-	if (!flow)
-		return false;
-	add(tcp, flow);
-	return true;
+	if (tcp->flow_count < TCP_FLOWS_MAX)
+		flow = flow_open(&tcp->wire, syn, frame, &address);
+	if (flow)
+		add(tcp, flow);
+	else
+		leave(tcp, &syn->name);
+	return flow != NULL;
 }
 
 bool tcp_input(struct tcp *tcp, const uint8_t *frame, size_t len)

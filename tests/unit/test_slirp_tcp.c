@@ -649,6 +649,29 @@ static void test_urgent_data_stay_in_their_place(void **state)
 	assert_got(rig, 3);
 }
 
+// What libslirp was left once it has, also when the guest repeats its SYN.
+static void test_a_connection_has_one_owner(void **state)
+{
+	struct rig *rig = *state;
+	unsigned left;
+
+	if (!listen_on_loopback(rig) || !guest_sends(rig, TCP_SYN, 0, 0))
+		skip();
+	do
+		rig->guest_port++;
+	while (guest_sends(rig, TCP_SYN, 0, 0));
+	left = rig->guest_port;
+	rig->guest_port = GUEST_PORT;
+	rig->seq++;
+	guest_sends(rig, TCP_RST, 0, 0);
+	round_of(rig, 0);
+	rig->guest_port = left;
+	rig->seq--;
+	assert_false(guest_sends(rig, TCP_SYN, 0, 0));
+	rig->guest_port = left + 1;
+	assert_true(guest_sends(rig, TCP_SYN, 0, 0));
+}
+
 static void test_a_silent_host_is_asked(void **state)
 {
 	struct rig *rig = connected(state);
@@ -721,6 +744,7 @@ int main(void)
 		BOTH(test_full_way_and_an_acknowledgement),
 		BOTH(test_full_way_and_a_reset),
 		BOTH(test_urgent_data_stay_in_their_place),
+		BOTH(test_a_connection_has_one_owner),
 		BOTH(test_a_silent_host_is_asked),
 		BOTH(test_bad_frames),
 	};
