@@ -23,6 +23,7 @@
 #define RETRY_SHIFT_MAX 5U // up to 10 s
 #define ANSWERS_MAX 6      // then the guest is taken for gone
 #define MSS_DEFAULT 536U   // RFC 9293 3.7.1
+#define MSS_MIN 88U        // half of a segment are headers then; as Linux
 
 // -- sending to the guest --
 
@@ -446,7 +447,7 @@ static int connect_to(const struct sockaddr_storage *address)
 
 static void take_options(struct flow *flow, const struct segment *syn)
 {
-	unsigned mss = MAX((unsigned)syn->mss, MSS_DEFAULT);
+	unsigned mss = syn->mss ? MAX((unsigned)syn->mss, MSS_MIN) : MSS_DEFAULT;
 
 	if (syn->window_shift != SEGMENT_NO_SHIFT) {
 		flow->shift = WINDOW_SHIFT;

@@ -33,6 +33,7 @@ struct rig {
 	int listener, server; // -1: none
 	in_port_t port;
 	unsigned guest_port;
+	unsigned mss;
 	bool ipv6;
 	int64_t now_ms;
 	// The guest: sequence numbers, and the last segment that it got.
@@ -113,7 +114,7 @@ static size_t write_frame(struct rig *rig, uint8_t *headers, uint8_t flags, size
 		.ack = rig->ack,
 		.window = (uint16_t)(flags & TCP_SYN ? rig->window : rig->window >> SHIFT),
 		.flags = flags,
-		.mss = flags & TCP_SYN ? MSS : 0,
+		.mss = (uint16_t)(flags & TCP_SYN ? rig->mss : 0),
 		.window_shift = flags & TCP_SYN ? SHIFT : SEGMENT_NO_SHIFT,
 		.len = len,
 	};
@@ -227,6 +228,7 @@ static int setup_for(void **state, bool ipv6)
 			    .server = -1,
 			    .ipv6 = ipv6,
 			    .seq = ISN,
+			    .mss = MSS,
 			    .window = 60000,
 			    .now_ms = 1000 };
 	rig.guest_port = GUEST_PORT;
@@ -672,6 +674,18 @@ static void test_a_connection_has_one_owner(void **state)
 	assert_true(guest_sends(rig, TCP_SYN, 0, 0));
 }
 
+static void test_small_segments(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->mss = 200;
+	connected(state);
+	server_sends(rig, 0, 1000);
+	run_until(rig, rig->got_len == 1000);
+	assert_got(rig, 1000);
+	assert_int_equal(rig->segments, 1 + 5);
+}
+
 static void test_a_silent_host_is_asked(void **state)
 {
 	struct rig *rig = connected(state);
@@ -745,6 +759,7 @@ int main(void)
 		BOTH(test_full_way_and_a_reset),
 		BOTH(test_urgent_data_stay_in_their_place),
 		BOTH(test_a_connection_has_one_owner),
+		BOTH(test_small_segments),
 		BOTH(test_a_silent_host_is_asked),
 		BOTH(test_bad_frames),
 	};
