@@ -22,6 +22,7 @@
 #define RETRY_FIRST_MS 300
 #define RETRY_SHIFT_MAX 5U // up to 10 s
 #define ANSWERS_MAX 6      // then the guest is taken for gone
+#define SILENCE_MS 600000  // then it is asked whether it still knows the connection
 #define MSS_DEFAULT 536U   // RFC 9293 3.7.1
 #define MSS_MIN 88U        // half of a segment are headers then; as Linux
 
@@ -136,6 +137,7 @@ static void abandon(struct flow *flow)
 	flow->state = FLOW_ABANDONED;
 	flow->ack_ms = 0;
 	flow->retry_ms = 0;
+	flow->ask_ms = 0;
 }
 
 static void push(struct flow *flow, bool probe)
@@ -168,9 +170,26 @@ static void answer(struct flow *flow)
 
 int64_t flow_deadline_ms(const struct flow *flow)
 {
-	int64_t ack_ms = flow->ack_ms ? flow->ack_ms : INT64_MAX;
+	const int64_t deadlines_ms[] = { flow->ack_ms, flow->retry_ms, flow->ask_ms };
+	int64_t nearest = INT64_MAX;
 
-	return MIN(ack_ms, flow->retry_ms ? flow->retry_ms : INT64_MAX);
+	for (unsigned i = 0; i < ARRAY_SIZE(deadlines_ms); i++)
+		if (deadlines_ms[i])
+			nearest = MIN(nearest, deadlines_ms[i]);
+	return nearest;
+}
+
+static void hear(struct flow *flow)
+{
+	flow->ask_ms = flow->wire->now_ms + SILENCE_MS;
+}
+
+// A guest that was started anew, or waits no more for the host's end, refuses this one
+// (RFC 9293 3.8.4); one that knows it acknowledges.
+static void ask(struct flow *flow)
+{
+	hear(flow);
+	(void)!emit(flow, TCP_ACK, (size_t)-1, 0);
 }
 
 // A guest that does not answer may be paused: it is never given up, and one that has been
@@ -196,6 +215,8 @@ void flow_expire(struct flow *flow)
 		flow->ack_due = true;
 		flow->ack_ms = 0;
 	}
+	if (flow->ask_ms && flow->ask_ms <= flow->wire->now_ms)
+		ask(flow);
 	if (flow->retry_ms && flow->retry_ms <= flow->wire->now_ms)
 		retry(flow);
 }
@@ -416,6 +437,8 @@ void flow_input(struct flow *flow, const struct segment *segment)
 		take_ack(flow, segment);
 		take_data(flow, segment);
 	}
+	if (flow->state == FLOW_OPEN)
+		hear(flow);
 }
 
 // -- its beginning and end --

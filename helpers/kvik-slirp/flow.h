@@ -61,6 +61,7 @@ struct flow {
 	// Retransmission.
 	int64_t retry_ms; // 0: none
 	unsigned retries; // without an answer since
+	int64_t ask_ms;   // 0: not open
 };
 
 // For the guest's SYN: connects to @address, which stands for the host that it named. NULL:

@@ -686,6 +686,25 @@ static void test_small_segments(void **state)
 	assert_int_equal(rig->segments, 1 + 5);
 }
 
+// One that has forgotten the connection refuses it then.
+static void test_a_silent_guest_is_asked(void **state)
+{
+	struct rig *rig = connected(state);
+	unsigned segments = rig->segments;
+
+	round_of(rig, 0);
+	assert_true(tcp_deadline_ms(rig->tcp) >= rig->now_ms + 60000);
+	assert_true(tcp_deadline_ms(rig->tcp) <= rig->now_ms + 3600000);
+	pass(rig, tcp_deadline_ms(rig->tcp) - rig->now_ms);
+	assert_int_equal(rig->segments, segments + 1);
+	assert_int_equal(rig->last.seq, rig->ack - 1);
+	assert_int_equal(rig->last.len, 0);
+	assert_true(tcp_deadline_ms(rig->tcp) >= rig->now_ms + 60000);
+	guest_sends(rig, TCP_RST, 0, 0);
+	round_of(rig, 0);
+	assert_false(guest_sends(rig, TCP_ACK, 0, 0));
+}
+
 static void test_a_silent_host_is_asked(void **state)
 {
 	struct rig *rig = connected(state);
@@ -760,6 +779,7 @@ int main(void)
 		BOTH(test_urgent_data_stay_in_their_place),
 		BOTH(test_a_connection_has_one_owner),
 		BOTH(test_small_segments),
+		BOTH(test_a_silent_guest_is_asked),
 		BOTH(test_a_silent_host_is_asked),
 		BOTH(test_bad_frames),
 	};
