@@ -21,6 +21,7 @@
 #define ACK_DELAY_MS 20
 #define RETRY_FIRST_MS 300
 #define RETRY_SHIFT_MAX 5U // up to 10 s
+#define REPEATS_LOSS 3     // RFC 5681 3.2: so many say that a segment is lost
 #define ANSWERS_MAX 6      // then the guest is taken for gone
 #define SILENCE_MS 600000  // then it is asked whether it still knows the connection
 #define MSS_DEFAULT 536U   // RFC 9293 3.7.1
@@ -343,10 +344,20 @@ static void take_window(struct flow *flow, uint32_t window)
 	flow->window = window;
 }
 
+// It is sent again without waiting for the time when it would be anyhow.
+static void count_repeat(struct flow *flow)
+{
+	if (flow->sent_most != flow->acknowledged && ++flow->repeats == REPEATS_LOSS &&
+	    !flow->retries)
+		flow->retry_ms = flow->wire->now_ms;
+}
+
 static void take_ack(struct flow *flow, const struct segment *segment)
 {
 	uint32_t acked = segment->ack - flow->acknowledged;
 	size_t data = MIN((size_t)acked, flow->to_guest.used);
+	uint32_t window;
+	bool repeats;
 
 	if ((int32_t)acked < 0)
 		return; // an old one
@@ -354,14 +365,20 @@ static void take_ack(struct flow *flow, const struct segment *segment)
 		flow->ack_due = true;
 		return;
 	}
-	take_window(flow, (uint32_t)segment->window << flow->guest_shift);
-	if (!acked)
+	window = (uint32_t)segment->window << flow->guest_shift;
+	repeats = !acked && !segment->len && window == flow->window;
+	take_window(flow, window);
+	if (!acked) {
+		if (repeats)
+			count_repeat(flow);
 		return;
+	}
 	ring_drop(&flow->to_guest, data);
 	flow->fin_acknowledged = acked > data;
 	flow->acknowledged = segment->ack;
 	if ((int32_t)(flow->sent - flow->acknowledged) < 0)
 		flow->sent = flow->acknowledged;
+	flow->repeats = 0;
 	answered(flow);
 }
 

@@ -61,6 +61,7 @@ struct flow {
 	// Retransmission.
 	int64_t retry_ms; // 0: none
 	unsigned retries; // without an answer since
+	unsigned repeats; // of the guest's last acknowledgement
 	int64_t ask_ms;   // 0: not open
 };
 

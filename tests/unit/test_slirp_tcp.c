@@ -719,6 +719,30 @@ static void test_a_silent_host_is_asked(void **state)
 	free(polls.fds);
 }
 
+// Three that say the same: what comes next is lost (RFC 5681 3.2).
+static void test_a_hole_is_filled_at_once(void **state)
+{
+	struct rig *rig = connected(state);
+	unsigned segments;
+
+	rig->deaf = true;
+	server_sends(rig, 0, 50000);
+	run_until(rig, on_its_way(rig) == 50000);
+	segments = rig->segments;
+	for (unsigned i = 0; i < 2; i++)
+		guest_sends(rig, TCP_ACK, 0, 0);
+	pass(rig, 1);
+	assert_int_equal(rig->segments, segments);
+	guest_sends(rig, TCP_ACK, 0, 0);
+	pass(rig, 1);
+	assert_int_equal(rig->segments, segments + 1); // the first, alone
+	assert_int_equal(rig->last.seq, rig->ack);
+	for (unsigned i = 0; i < 10; i++)
+		guest_sends(rig, TCP_ACK, 0, 0);
+	pass(rig, 1);
+	assert_int_equal(rig->segments, segments + 1); // once
+}
+
 // Any byte may be anything: nothing but what is in the frame is read (run with ASan).
 static void test_bad_frames(void **state)
 {
@@ -781,6 +805,7 @@ int main(void)
 		BOTH(test_small_segments),
 		BOTH(test_a_silent_guest_is_asked),
 		BOTH(test_a_silent_host_is_asked),
+		BOTH(test_a_hole_is_filled_at_once),
 		BOTH(test_bad_frames),
 	};
 
