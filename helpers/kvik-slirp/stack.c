@@ -29,6 +29,7 @@
 #define OUT_BYTES (4 * MIB)
 #define COPY_BYTES 4096 // larger frames are sent at once, as they lie
 #define NAMESERVER 3    // the last byte of its address
+#define SLIRP_IDLE_MS 1000
 
 struct timer {
 	SlirpTimerCb expired;
@@ -332,17 +333,18 @@ static void run_timers(struct stack *stack)
 
 static int sleep_for_events(struct stack *stack)
 {
-	uint32_t timer_ms = timer_timeout_ms(stack), timeout_ms = timer_ms;
+	uint32_t timeout_ms = timer_timeout_ms(stack), slirp_ms = UINT32_MAX;
 	struct polls *polls = &stack->polls;
 	int ready;
 
 	polls->count = 0;
 	if (polls_add(polls, stack->fd, POLLIN | (frames_empty(&stack->out) ? 0 : POLLOUT)) < 0)
 		return fail(ENOMEM, "a list of sockets");
-	slirp_pollfds_fill(stack->slirp, &timeout_ms, add_poll, polls);
-	// Without a socket of the host's there is nothing that it would have to look after.
-	if (polls->count == 1)
-		timeout_ms = timer_ms;
+	slirp_pollfds_fill(stack->slirp, &slirp_ms, add_poll, polls);
+	// It always wants to be called. Without a socket of the host's and a timer of TCP's, for
+	// which it would not wait that long, there is nothing that it would have to look after.
+	if (polls->count > 1 || slirp_ms < SLIRP_IDLE_MS)
+		timeout_ms = MIN(timeout_ms, slirp_ms);
 	tcp_add_polls(stack->tcp, polls);
 	ready = poll(polls->fds, polls->count, timeout_ms > INT_MAX ? -1 : (int)timeout_ms);
 	if (ready < 0 && errno != EINTR)
