@@ -7,8 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -20,12 +22,16 @@
 #define DESCRIPTORS_MAX 1024
 #define NAME_BYTES_MAX 256
 #define VALUES_MAX 256
+#define DATA_BYTES_MAX (1 * MIB)
 
 struct stats_file {
 	int fd;
 	const char *source;
 	struct kvm_stats_header header;
 	size_t desc_bytes; // name included
+	uint8_t *descs;
+	uint8_t *data;
+	size_t data_bytes;
 };
 
 static_assert((KVM_STATS_TYPE_LOG_HIST >> KVM_STATS_TYPE_SHIFT) == METRIC_LOG,
@@ -36,6 +42,23 @@ static_assert((KVM_STATS_UNIT_SECONDS >> KVM_STATS_UNIT_SHIFT) == METRIC_SECONDS
 static bool read_at(int fd, void *data, size_t len, off_t offset)
 {
 	return pread(fd, data, len, offset) == (ssize_t)len;
+}
+
+static const struct kvm_stats_desc *desc_at(const struct stats_file *file, unsigned index)
+{
+	return (const void *)(file->descs + index * file->desc_bytes);
+}
+
+static size_t end_of_values(const struct kvm_stats_desc *desc)
+{
+	return desc->offset + desc->size * sizeof(uint64_t);
+}
+
+// Of a newer kernel's types and units nothing can be said.
+static bool is_known(const struct metric *metric)
+{
+	return metric->type < METRIC_TYPE_COUNT && metric->unit < METRIC_UNIT_COUNT &&
+	       metric->count && metric->count <= VALUES_MAX;
 }
 
 static void put_values(struct metric_sink *sink, const struct stats_file *file,
@@ -54,38 +77,49 @@ static void put_values(struct metric_sink *sink, const struct stats_file *file,
 		.count = desc->size,
 	};
 
-	// Of a newer kernel's types and units nothing can be said.
-	if (metric.type >= METRIC_TYPE_COUNT || metric.unit >= METRIC_UNIT_COUNT || !desc->size ||
-	    desc->size > VALUES_MAX)
+	if (!is_known(&metric) || end_of_values(desc) > file->data_bytes)
 		return;
-	if (read_at(file->fd, values, desc->size * sizeof(values[0]),
-		    file->header.data_offset + desc->offset))
-		sink->put(sink, &metric);
+	memcpy(values, file->data + desc->offset, desc->size * sizeof(values[0]));
+	sink->put(sink, &metric);
 }
 
-static void put_all(struct metric_sink *sink, const struct stats_file *file)
+// All at once: a call for each number would take longer than the rest of `kvik stat`.
+static bool read_descs(struct stats_file *file)
 {
-	struct kvm_stats_desc *desc = calloc(1, file->desc_bytes + 1);
+	size_t bytes = file->header.num_desc * file->desc_bytes;
 
-	for (unsigned i = 0; desc && i < file->header.num_desc; i++) {
-		off_t offset = file->header.desc_offset + (off_t)(i * file->desc_bytes);
-
-		if (!read_at(file->fd, desc, file->desc_bytes, offset))
-			break;
-		put_values(sink, file, desc);
+	file->descs = malloc(bytes);
+	if (!file->descs || !read_at(file->fd, file->descs, bytes, file->header.desc_offset))
+		return false;
+	for (unsigned i = 0; i < file->header.num_desc; i++) {
+		// The last byte of a name.
+		file->descs[(i + 1) * file->desc_bytes - 1] = '\0';
+		file->data_bytes = MAX(file->data_bytes, end_of_values(desc_at(file, i)));
 	}
-	free(desc);
+	return file->data_bytes <= DATA_BYTES_MAX;
+}
+
+static bool read_data(struct stats_file *file)
+{
+	file->data = malloc(file->data_bytes);
+	return file->data &&
+	       read_at(file->fd, file->data, file->data_bytes, file->header.data_offset);
 }
 
 static void put_file(struct metric_sink *sink, int fd, const char *source)
 {
 	struct stats_file file = { .fd = fd, .source = source };
 
-	if (!read_at(fd, &file.header, sizeof(file.header), 0) ||
-	    file.header.num_desc > DESCRIPTORS_MAX || file.header.name_size > NAME_BYTES_MAX)
+	if (!read_at(fd, &file.header, sizeof(file.header), 0) || !file.header.num_desc ||
+	    file.header.num_desc > DESCRIPTORS_MAX || !file.header.name_size ||
+	    file.header.name_size > NAME_BYTES_MAX)
 		return;
 	file.desc_bytes = sizeof(struct kvm_stats_desc) + file.header.name_size;
-	put_all(sink, &file);
+	if (read_descs(&file) && read_data(&file))
+		for (unsigned i = 0; i < file.header.num_desc; i++)
+			put_values(sink, &file, desc_at(&file, i));
+	free(file.descs);
+	free(file.data);
 }
 
 // A kernel before 5.14 has no such file.
