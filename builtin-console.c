@@ -54,8 +54,8 @@ struct console {
 	size_t piece_end;
 
 	enum outcome outcome;
-	bool vm_stopped;
-	int status; // the command's, if all went well
+	json_t *farewell; // of the VM, told when the terminal is as before; NULL: it runs
+	int status;       // the command's, if all went well
 };
 
 static void leave(struct console *console, enum outcome outcome)
@@ -185,14 +185,22 @@ static void signal_ready(struct loop_fd *event, uint32_t epoll_events)
 static void note_event(struct console *console, json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
-	json_t *data = json_object_get(event, "data");
 
-	if (!name || strcmp(name, "stopped") != 0)
+	if (name && strcmp(name, "stopped") == 0 && !console->farewell)
+		console->farewell = json_incref(json_object_get(event, "data"));
+}
+
+static void tell_farewell(struct console *console)
+{
+	const char *reason = json_string_value(json_object_get(console->farewell, "reason"));
+
+	if (!console->farewell)
 		return;
-	console->vm_stopped = true;
-	console->status = (int)json_integer_value(json_object_get(data, "status"));
-	info("VM %s: has ended: %s", console->news->vm_name,
-	     json_string_value(json_object_get(data, "reason")));
+	info("VM %s: has ended: %s", console->news->vm_name, reason ? reason : "?");
+	if (console->outcome != KILLED)
+		console->status =
+			(int)json_integer_value(json_object_get(console->farewell, "status"));
+	json_decref(console->farewell);
 }
 
 static int take_event(struct console *console, int timeout_ms)
@@ -223,7 +231,7 @@ static int take_farewell(struct console *console)
 {
 	int err = 0;
 
-	while (!console->vm_stopped && !err)
+	while (!console->farewell && !err)
 		err = take_event(console, FAREWELL_MS);
 	if (err == -EPIPE)
 		return fail_msg(
@@ -364,6 +372,7 @@ static int view_console(struct remote *remote, struct control_client *client)
 	control_disconnect(&console->stream);
 	if (!err && console->outcome == ENDED)
 		err = take_farewell(console);
+	tell_farewell(console);
 	return err;
 }
 

@@ -170,6 +170,7 @@ screen_shows ready
 type_keys q
 screen_shows 'has ended: powered off'
 closed "the VM's end" 0
+like "which is told on a line of its own" "$(<"$work/screen")" $'\nkvik console: VM one: has ended'
 wait "$pid"
 
 start one echo
