@@ -109,12 +109,14 @@ size_t term_read(struct term *term, uint8_t *data, size_t len)
 
 // -- reading --
 
+// Whoever presses the key looks at the terminal; messages may go to a log.
 static void show_help(const struct term *term)
 {
 	const char *text = term_escape_help(term->events.quit, term->events.detach);
-	ssize_t n = write(STDERR_FILENO, text, strlen(text));
+	int fd = isatty(STDERR_FILENO) ? STDERR_FILENO : term->tty.fd;
+	ssize_t n = write(fd, text, strlen(text));
 
-	(void)n; // stderr is where an error would be told
+	(void)n; // he can press it again
 }
 
 static void press_key(struct term *term, enum term_key key)
