@@ -181,8 +181,6 @@ static void started(void *opaque)
 
 	if (service->detach || service->log_fd >= 0)
 		switch_messages(service, true);
-	if (!service->detach || service->log_fd >= 0)
-		instance_remove_log(service->vm_name); // of one that died
 	notify_send(&service->notify, "READY=1\nMAINPID=%d\nSTATUS=The VM %s is running", getpid(),
 		    service->vm_name);
 	tell_waiter(service);
@@ -226,6 +224,7 @@ void run_service_adapt(struct run_service *service, struct vm_parts *parts)
 		parts->console_out_fd = -1;
 	if (service->detach)
 		parts->console_in_fd = -1;
+	parts->needs_control = service->detach; // else nothing but kill(1) would reach it
 }
 
 // -- life --

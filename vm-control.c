@@ -413,7 +413,7 @@ int vm_claim_name(struct vm *vm)
 	if (!vm->parts->has_control)
 		return 0;
 	err = instance_claim(&vm->instance, vm->config->name);
-	if (err == -EEXIST)
+	if (err == -EEXIST || (err && vm->parts->needs_control))
 		return err;
 	if (err)
 		warn("kvik's other commands cannot reach this VM");
@@ -441,6 +441,7 @@ int vm_start_control(struct vm *vm)
 
 	if (!vm->has_instance)
 		return 0;
+	instance_remove_log(vm->config->name); // of one of that name that died
 	vm->instance.listen_fd = -1;
 	return control_create(&vm->control, listen_fd, host);
 }

@@ -39,7 +39,8 @@ struct vm_parts {
 	int console_in_fd;  // -1: no input
 	int console_out_fd; // -1: output is dropped
 
-	bool has_control; // claims the config's name and serves its control socket
+	bool has_control;   // claims the config's name and serves its control socket
+	bool needs_control; // there is no VM where that cannot be
 	struct vm_watcher watcher;
 };
 

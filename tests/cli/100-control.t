@@ -185,5 +185,8 @@ guest_poweroff "$work/poweroff"
 KVIK_RUNTIME_DIR=/proc/none run run -n none "$work/poweroff"
 is "without a directory for sockets" "$status:$out" "0:hello"
 like "it warns" "$err" "cannot reach this VM"
+mkdir -m 777 "$work/open"
+KVIK_RUNTIME_DIR=$work/open run run --name open -n none "$work/poweroff"
+is "a directory that others may write to" "$status:$(grep -c 'others may write' "$work/err")" "0:1"
 
 finish

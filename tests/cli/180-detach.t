@@ -63,6 +63,10 @@ background bg echo --exit-with-parent
 like "not with --exit-with-parent" "$status:$err" "^125:.*leave one out"
 is "nothing is left" "$(left)" ""
 
+mkdir -m 777 "$work/open"
+KVIK_RUNTIME_DIR=$work/open background bg echo
+like "a directory that others may write to" "$status:$out:$err" "^125::kvik run: $work/open: .*others may write"
+
 # Who waits is killed: so is what he waits for.
 background bg echo
 "$kvik" run --detach --name bg2 -n none -m 16M -c 1 "$work/echo" >/dev/null 2>&1 & starter=$!
