@@ -50,13 +50,16 @@ static int follow(struct remote *remote, struct control_client *client)
 int cmd_events(int argc, char **argv)
 {
 	struct remote remote = { .one_only = true };
+	bool followed;
 	const struct option_spec options[] = {
 		REMOTE_ONE_OPTIONS(&remote),
+		{ OPTION_FLAG, 'f', "follow", NULL, "Go on until the VM ends, as it always does",
+		  &followed },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {
 		.name = "kvik events",
-		.synopsis = "[--json] <name>",
+		.synopsis = "[--follow] [--json] <name>",
 		.summary = find_command("events")->summary,
 		.options = options,
 	};

@@ -131,6 +131,45 @@ again() {
 	ends
 }
 
+# type_in LINE SECONDS: what the console shows from then on, for that long after its last output.
+type_in() {
+	echo "$1" | /bin/kvik console --no-history --linger "$2" guest >/tmp/out 2>/tmp/err
+}
+
+# In the background: consoles come and go, and all who want to know learn of the end.
+background() {
+	local waiter events
+
+	command="kvik run --detach" status=0
+	/bin/kvik run --accel "$accel" -n none --name guest --detach --pidfile /tmp/pid --log /tmp/log \
+		--initrd /guest/life/initrd --cpus 1 --params "quiet -- talk" /guest/life/kernel \
+		>/tmp/out 2>/tmp/err </dev/null
+	ok "background: it runs" [ "$?:$(cat /tmp/out)" = 0:guest ]
+	pid=$(cat /tmp/pid)
+	ok "background: the process that it names" kill -0 "$pid"
+	/bin/kvik wait guest >/dev/null 2>&1 &
+	waiter=$!
+	/bin/kvik events --follow --json guest >/tmp/events 2>&1 &
+	events=$!
+	/bin/kvik console --read-only guest </dev/null >/tmp/out 2>/tmp/err &
+	ok "background: a console sees it boot" wait_until '^talk'
+	# shellcheck disable=SC2016
+	type_in 'echo $((6 * 7))' 10
+	ok "background: and takes a command" prints '^42'
+	vm pause
+	vm resume
+	type_in 'poweroff -f' 10
+	wait "$waiter"
+	exit_status=$?
+	ok "background: wait has the guest's status" [ "$exit_status" = 0 ]
+	wait "$events"
+	cp /tmp/events /tmp/out
+	ok "background: events: paused, resumed, stopped" [ "$(sed -E 's/.*"event": ?"([a-z]*)".*/\1/' \
+		/tmp/events | tr '\n' ' ')" = "paused resumed stopped " ]
+	ok "background: its log has it all" grep -q '^42' /tmp/log
+	ok "background: nothing is left" [ ! -e /tmp/pid ]
+}
+
 mkdir -p /run
 clock_of "1 vCPU" --cpus 1
 clock_of "2 vCPUs" --cpus 2
@@ -138,4 +177,5 @@ button_of "power button" --cpus 1
 [ -z "$other_irqchip" ] || button_of "power button, $other_irqchip" --cpus 1 --irqchip "$other_irqchip"
 deaf_one
 again
+background
 done_testing
