@@ -23,7 +23,7 @@
 #define RETRY_SHIFT_MAX 5U // up to 10 s
 #define REPEATS_LOSS 3     // RFC 5681 3.2: so many say that a segment is lost
 #define ANSWERS_MAX 6      // then the guest is taken for gone
-#define SILENCE_MS 600000  // then it is asked whether it still knows the connection
+#define SILENCE_MS 120000  // then it is asked whether it still knows the connection
 #define MSS_DEFAULT 536U   // RFC 9293 3.7.1
 #define MSS_MIN 88U        // half of a segment are headers then; as Linux
 

@@ -166,7 +166,7 @@ static void step(struct rig *rig)
 		rig->full = !rig->full;
 		break;
 	case 5:
-		rig->now_ms += next(rig) * 20;
+		rig->now_ms += next16(rig) * 20; // up to twice the longest of its times
 		break;
 	}
 	play_round(rig);
