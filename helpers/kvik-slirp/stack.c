@@ -43,7 +43,8 @@ struct stack {
 	int fd;
 	struct frames_buffer in;
 	struct frames_buffer out;
-	bool full; // the socket takes no more in this round
+	bool full;    // the socket takes no more in this round
+	bool refused; // so TCP could not send something
 	struct tcp *tcp;
 	struct timer *timers;
 	struct polls polls; // the first is the guest's socket
@@ -80,7 +81,10 @@ static bool send_segment(void *opaque, const struct iovec *iov, unsigned count)
 {
 	struct stack *stack = opaque;
 
-	return !stack->full && send_frame(stack, iov, count);
+	bool sent = !stack->full && send_frame(stack, iov, count);
+
+	stack->refused |= !sent;
+	return sent;
 }
 
 static void guest_error(const char *message, void *opaque)
@@ -313,6 +317,9 @@ static uint32_t timer_timeout_ms(const struct stack *stack)
 
 	for (const struct timer *timer = stack->timers; timer; timer = timer->next)
 		nearest = MIN(nearest, timer->deadline_ms);
+	// The guest has taken all since: nothing else would tell that it can be tried again.
+	if (stack->refused && frames_empty(&stack->out))
+		return 0;
 	if (nearest == INT64_MAX)
 		return UINT32_MAX;
 	return nearest <= now ? 0 : (uint32_t)MIN(nearest - now, (int64_t)INT_MAX);
@@ -393,6 +400,7 @@ int stack_run(struct stack *stack)
 		if (stack->polls.fds[0].revents & ~POLLOUT)
 			end = take_frames(stack);
 		run_timers(stack);
+		stack->refused = false;
 		tcp_end_round(stack->tcp);
 		err = frames_flush(&stack->out, stack->fd);
 		stack->full = err == -EAGAIN;

@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../helpers/kvik-slirp/segment.h"
 #include "../../helpers/kvik-slirp/slirp-helper.h"
+#include "frames.h"
 
 #include <cmocka.h>
 
@@ -24,9 +26,14 @@ static uint32_t wanted_ms;
 static bool has_socket;
 static int socket_fd;
 static atomic_uint rounds;
+static void (*_Atomic in_next_round)(void); // NULL: nothing, or it is done
+static const SlirpCb *callbacks;
+static void *callbacks_opaque;
 
-Slirp *slirp_new(const SlirpConfig *config, const SlirpCb *callbacks, void *opaque)
+Slirp *slirp_new(const SlirpConfig *config, const SlirpCb *given, void *opaque)
 {
+	callbacks = given;
+	callbacks_opaque = opaque;
 	return (Slirp *)&rounds;
 }
 
@@ -39,6 +46,12 @@ void slirp_pollfds_fill(Slirp *slirp, uint32_t *timeout_ms, SlirpAddPollCb add_p
 
 void slirp_pollfds_poll(Slirp *slirp, int error, SlirpGetREventsCb get_revents, void *opaque)
 {
+	void (*todo)(void) = in_next_round;
+
+	if (todo) {
+		todo();
+		in_next_round = NULL;
+	}
 	rounds++;
 }
 
@@ -139,12 +152,124 @@ static void test_sleeps_where_nothing_is_to_be_done(void **state)
 	stop(&rig);
 }
 
+// -- a way to the guest that is full in the middle of a round, and free at its end --
+
+#define SEND_BYTES 106496 // the kernel doubles it
+
+static struct rig tight;
+static struct frames_buffer at_guest;
+static int server;
+
+static size_t write_segment(uint8_t *frame, const struct segment *segment)
+{
+	static const uint8_t macs[SEGMENT_MACS_BYTES];
+	size_t len = segment_write_headers(frame + FRAMES_HEADER_BYTES, segment, macs);
+	uint32_t header = htonl((uint32_t)len);
+
+	memcpy(frame, &header, sizeof(header));
+	return sizeof(header) + len;
+}
+
+// Written as if to the guest: addresses and ports the other way round.
+static void guest_sends(uint8_t flags, in_port_t port, uint32_t seq, uint32_t ack)
+{
+	uint8_t frame[FRAMES_HEADER_BYTES + SEGMENT_HEADERS_MAX];
+	struct segment segment = {
+		.name = { .guest_port = port,
+			  .host_port = htons(40000),
+			  .guest_ip = { 10, 0, 0, 1 },
+			  .host_ip = { 10, 0, 0, 15 } },
+		.seq = seq,
+		.ack = ack,
+		.window = 60000,
+		.flags = flags,
+		.window_shift = SEGMENT_NO_SHIFT,
+	};
+	size_t len = write_segment(frame, &segment);
+
+	assert_int_equal(send(tight.fds[0], frame, len, 0), len);
+}
+
+// The next segment, other frames skipped. False: none came.
+static bool guest_receives(struct segment *segment)
+{
+	for (unsigned i = 0; i < PATIENCE_MS; i++) {
+		uint8_t *frame;
+		ssize_t len;
+
+		while ((len = frames_next(&at_guest, &frame)) > 0)
+			if (segment_parse(segment, frame + NET_VNET_HEADER_BYTES,
+					  (size_t)len - NET_VNET_HEADER_BYTES))
+				return true;
+		if (frames_fill(&at_guest, tight.fds[0], SIZE_MAX) <= 0)
+			usleep(1000);
+	}
+	return false;
+}
+
+// In the stack's thread, before what the server has sent is looked at. More than the socket
+// holds, and less than twice that.
+static void fill_the_way(void)
+{
+	static uint8_t frame[60000];
+
+	for (unsigned i = 0; i < 5; i++)
+		callbacks->send_packet(frame, sizeof(frame), callbacks_opaque);
+	while (frames_fill(&at_guest, tight.fds[0], SIZE_MAX) > 0)
+		;
+}
+
+static int listen_on_loopback(in_port_t *port)
+{
+	struct sockaddr_in in4 = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in4);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (bind(fd, (struct sockaddr *)&in4, len) || listen(fd, 1))
+		skip();
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in4, &len), 0);
+	*port = in4.sin_port;
+	return fd;
+}
+
+static void test_what_was_refused_is_tried_again(void **state)
+{
+	const int bytes = SEND_BYTES;
+	struct segment segment;
+	in_port_t port;
+	int listener = listen_on_loopback(&port);
+
+	assert_int_equal(frames_buffer_init(&at_guest, 4 * MIB), 0);
+	wanted_ms = HABIT_MS;
+	has_socket = false;
+	start(&tight);
+	setsockopt(tight.fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	guest_sends(TCP_SYN, port, 0, 0);
+	assert_true(guest_receives(&segment));
+	server = accept(listener, NULL, NULL);
+	guest_sends(TCP_ACK, port, 1, segment.seq + 1);
+	assert_true(comes_to(rounds + 1));
+	usleep(10000);
+	in_next_round = fill_the_way;
+	assert_int_equal(send(server, "hello", 5, 0), 5);
+	for (unsigned i = 0; i < PATIENCE_MS && in_next_round; i++)
+		usleep(1000);
+	assert_true(guest_receives(&segment));
+	assert_int_equal(segment.len, 5);
+	stop(&tight);
+	frames_buffer_exit(&at_guest);
+	close(server);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timers_without_a_socket),
 		cmocka_unit_test(test_timers_with_a_socket),
 		cmocka_unit_test(test_sleeps_where_nothing_is_to_be_done),
+		cmocka_unit_test(test_what_was_refused_is_tried_again),
 	};
 
 	alarm(60);
