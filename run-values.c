@@ -48,6 +48,39 @@ int run_parse_cpus(void *value, const char *argument)
 	return 0;
 }
 
+// "0-3,7": the kernel's list format (admin-guide/kernel-parameters.rst), without strides.
+static int parse_cpu_list(const char *text, cpu_set_t *set)
+{
+	CPU_ZERO(set);
+	for (const char *at = text;; at++) {
+		unsigned long first, last;
+		char *end;
+
+		if (*at < '0' || *at > '9')
+			return -EINVAL;
+		first = last = strtoul(at, &end, 10);
+		if (*end == '-' && end[1] >= '0' && end[1] <= '9')
+			last = strtoul(end + 1, &end, 10);
+		if (first > last || last >= CPU_SETSIZE)
+			return -EINVAL;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			CPU_SET(cpu, set);
+		at = end;
+		if (!*at)
+			return 0;
+		if (*at != ',')
+			return -EINVAL;
+	}
+}
+
+int run_parse_cpu_list(void *value, const char *argument)
+{
+	if (parse_cpu_list(argument, value))
+		return bad_value("--vcpu-affinity", argument,
+				 "is not a list of CPUs; give one such as 0-3,7");
+	return 0;
+}
+
 int run_parse_memory(void *value, const char *argument)
 {
 	uint64_t *bytes = value;

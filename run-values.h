@@ -10,6 +10,7 @@
 #define RUN_CPUS_MAX 64
 
 int run_parse_cpus(void *value, const char *argument) MUST_CHECK;       // unsigned
+int run_parse_cpu_list(void *value, const char *argument) MUST_CHECK;   // cpu_set_t
 int run_parse_memory(void *value, const char *argument) MUST_CHECK;     // uint64_t, bytes
 int run_parse_console(void *value, const char *argument) MUST_CHECK;    // enum console_kind
 int run_parse_accel(void *value, const char *argument) MUST_CHECK;      // enum accel_kind

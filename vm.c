@@ -554,9 +554,26 @@ static int dump_device_tree(struct vm *vm)
 	return err ? fail(-err, "--dump-dtb %s: write", path) : 0;
 }
 
+static int pin_vcpus(struct vm *vm)
+{
+	const cpu_set_t *cpus = &vm->config->vcpu_affinity;
+	int err = CPU_COUNT(cpus) ? vcpu_set_pin(&vm->vcpus, cpus) : 0;
+
+	return err ? fail(-err, "--vcpu-affinity: none of these CPUs can be had; name others "
+				"('taskset -cp $$' tells which there are)") :
+		     0;
+}
+
 static int start_vcpus(struct vm *vm)
 {
-	return vcpu_set_start(&vm->vcpus);
+	int err = vcpu_set_start(&vm->vcpus);
+
+	if (err)
+		return err;
+	err = pin_vcpus(vm);
+	if (err)
+		vcpu_set_stop(&vm->vcpus);
+	return err;
 }
 
 static void stop_vcpus(struct vm *vm)

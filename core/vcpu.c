@@ -200,6 +200,17 @@ int vcpu_set_start(struct vcpu_set *set)
 	return 0;
 }
 
+int vcpu_set_pin(struct vcpu_set *set, const cpu_set_t *cpus)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		int err = pthread_setaffinity_np(set->vcpus[i].thread, sizeof(*cpus), cpus);
+
+		if (err)
+			return -err;
+	}
+	return 0;
+}
+
 static bool all_parked(const struct vcpu_set *set)
 {
 	for (unsigned i = 0; i < set->count; i++)

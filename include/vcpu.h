@@ -9,6 +9,7 @@
 #define KVIK_VCPU_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -163,6 +164,9 @@ struct vcpu_set {
 int vcpu_set_init(struct vcpu_set *set, struct accel *accel, unsigned count, struct bus *mmio,
 		  struct bus *pio, struct vcpu_host host) MUST_CHECK;
 int vcpu_set_start(struct vcpu_set *set) MUST_CHECK;
+// Has the vCPUs run on these CPUs of the host's only, as far as there are such. After
+// vcpu_set_start(). 0, or -errno without a message: -EINVAL when there is none of them.
+int vcpu_set_pin(struct vcpu_set *set, const cpu_set_t *cpus) MUST_CHECK;
 // Returns when no vCPU executes guest code or a device register handler.
 void vcpu_set_pause(struct vcpu_set *set);
 void vcpu_set_resume(struct vcpu_set *set);

@@ -3,6 +3,7 @@
 #ifndef KVIK_VM_CONFIG_H
 #define KVIK_VM_CONFIG_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -90,6 +91,7 @@ struct vm_config {
 	uint64_t memory_bytes;
 	const char *hugetlbfs; // directory of a hugetlbfs, for the guest's RAM; NULL: none
 	unsigned cpus;
+	cpu_set_t vcpu_affinity; // the host's CPUs that the vCPUs run on; none: any
 	enum accel_kind accel;
 	const char *kvm_path; // NULL: /dev/kvm
 	const char *irqchip;  // NULL: auto; the machine knows which there are

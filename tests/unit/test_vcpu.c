@@ -72,6 +72,28 @@ static void test_start_is_paused(void **state)
 	fake_vm_exit(&vm);
 }
 
+static void test_pinned(void **state)
+{
+	cpu_set_t allowed, one, found;
+	struct fake_vm vm;
+	unsigned cpu = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	while (!CPU_ISSET(cpu, &allowed))
+		cpu++;
+	CPU_ZERO(&one);
+	fake_vm_init(&vm, 2);
+	assert_int_equal(vcpu_set_pin(&vm.vcpus, &one), -EINVAL);
+	CPU_SET(cpu, &one);
+	assert_int_equal(vcpu_set_pin(&vm.vcpus, &one), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(
+			pthread_getaffinity_np(vm.vcpus.vcpus[i].thread, sizeof(found), &found), 0);
+		assert_true(CPU_EQUAL(&found, &one));
+	}
+	fake_vm_exit(&vm);
+}
+
 static void test_stop_without_start_and_start_again(void **state)
 {
 	struct fake_vm vm;
@@ -518,6 +540,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exit_names),
 		cmocka_unit_test(test_start_is_paused),
+		cmocka_unit_test(test_pinned),
 		cmocka_unit_test(test_stop_without_start_and_start_again),
 		cmocka_unit_test(test_nothing_runs_during_a_pause),
 		cmocka_unit_test(test_kicks_are_never_lost),
