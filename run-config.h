@@ -21,7 +21,7 @@ struct setting {
 
 struct run_config {
 	struct option_sink sink;           // collects what the command line says
-	const struct option_spec *options; // outlives it
+	const struct option_spec *options; // not used by run_config_free()
 	struct setting *settings;
 	unsigned count;
 	char *file_path; // NULL: no file was read
