@@ -122,6 +122,17 @@ static int status_of(pid_t pid)
 	return 128 + WTERMSIG(status);
 }
 
+// Whoever gets a status that says it failed must not be left with a VM.
+static int tell_name(const struct run_service *service, pid_t pid)
+{
+	if (dprintf(STDOUT_FILENO, "%s\n", service->vm_name) >= 0)
+		return 0;
+	fail(errno, "--detach: write the VM's name; it is ended");
+	kill(pid, SIGTERM);
+	status_of(pid);
+	return VM_STATUS_USAGE;
+}
+
 static int wait_until_ready(const struct run_service *service, int fd, pid_t pid)
 {
 	ssize_t got;
@@ -133,8 +144,7 @@ static int wait_until_ready(const struct run_service *service, int fd, pid_t pid
 	close(fd);
 	if (got != 1)
 		return status_of(pid);
-	printf("%s\n", service->vm_name);
-	return 0;
+	return tell_name(service, pid);
 }
 
 static int detach(struct run_service *service, int *status)

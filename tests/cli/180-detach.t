@@ -63,6 +63,10 @@ background bg echo --exit-with-parent
 like "not with --exit-with-parent" "$status:$err" "^125:.*leave one out"
 is "nothing is left" "$(left)" ""
 
+timeout 20 "$kvik" run --detach -n none --name bg2 -m 16M -c 1 "$work/echo" >/dev/full 2>"$work/full"
+is "its name cannot be told" "$?:$(<"$work/full")" \
+	"125:kvik run: --detach: write the VM's name; it is ended: No space left on device"
+is "it does not run" "$(left)" ""
 mkdir -m 777 "$work/open"
 KVIK_RUNTIME_DIR=$work/open background bg echo
 like "a directory that others may write to" "$status:$out:$err" "^125::kvik run: $work/open: .*others may write"
