@@ -27,24 +27,24 @@ static bool has_socket;
 static int socket_fd;
 static atomic_uint rounds;
 static void (*_Atomic in_next_round)(void); // NULL: nothing, or it is done
-static const SlirpCb *callbacks;
-static void *callbacks_opaque;
+static const SlirpCb *stack_callbacks;
+static void *stack_opaque;
 
-Slirp *slirp_new(const SlirpConfig *config, const SlirpCb *given, void *opaque)
+Slirp *slirp_new(const SlirpConfig *cfg, const SlirpCb *callbacks, void *opaque)
 {
-	callbacks = given;
-	callbacks_opaque = opaque;
+	stack_callbacks = callbacks;
+	stack_opaque = opaque;
 	return (Slirp *)&rounds;
 }
 
-void slirp_pollfds_fill(Slirp *slirp, uint32_t *timeout_ms, SlirpAddPollCb add_poll, void *opaque)
+void slirp_pollfds_fill(Slirp *slirp, uint32_t *timeout, SlirpAddPollCb add_poll, void *opaque)
 {
-	*timeout_ms = MIN(*timeout_ms, wanted_ms);
+	*timeout = MIN(*timeout, wanted_ms);
 	if (has_socket)
 		add_poll(socket_fd, SLIRP_POLL_IN, opaque);
 }
 
-void slirp_pollfds_poll(Slirp *slirp, int error, SlirpGetREventsCb get_revents, void *opaque)
+void slirp_pollfds_poll(Slirp *slirp, int select_error, SlirpGetREventsCb get_revents, void *opaque)
 {
 	void (*todo)(void) = in_next_round;
 
@@ -55,12 +55,12 @@ void slirp_pollfds_poll(Slirp *slirp, int error, SlirpGetREventsCb get_revents, 
 	rounds++;
 }
 
-void slirp_input(Slirp *slirp, const uint8_t *frame, int len)
+void slirp_input(Slirp *slirp, const uint8_t *pkt, int pkt_len)
 {
 }
 
-int slirp_add_hostxfwd(Slirp *slirp, const struct sockaddr *host, socklen_t host_len,
-		       const struct sockaddr *guest, socklen_t guest_len, int flags)
+int slirp_add_hostxfwd(Slirp *slirp, const struct sockaddr *haddr, socklen_t haddrlen,
+		       const struct sockaddr *gaddr, socklen_t gaddrlen, int flags)
 {
 	return -1;
 }
@@ -214,7 +214,7 @@ static void fill_the_way(void)
 	static uint8_t frame[60000];
 
 	for (unsigned i = 0; i < 5; i++)
-		callbacks->send_packet(frame, sizeof(frame), callbacks_opaque);
+		stack_callbacks->send_packet(frame, sizeof(frame), stack_opaque);
 	while (frames_fill(&at_guest, tight.fds[0], SIZE_MAX) > 0)
 		;
 }
