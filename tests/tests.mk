@@ -28,8 +28,9 @@ $(DISK_IO): $(OBJ)/tests/disk/disk-io.o $(OBJ)/libkvik.a
 
 GUEST_BUILD ?= $(abspath $(O))/guest
 RUN_ENV = KVIK=$(abspath $(BIN)) OBJ=$(abspath $(OBJ)) GUEST_BUILD=$(GUEST_BUILD)
+CHECK_TESTS ?= $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
 check: $(PROGRAMS) $(UNIT)
-	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(sort $(wildcard tests/cli/*.t tests/guest/*.t))
+	$(Q)$(RUN_ENV) tests/run.sh $(UNIT) $(CHECK_TESTS)
 BOOT_TESTS ?= $(sort $(wildcard tests/boot/*.t))
 # qcow2 images beside QEMU's tools.
 check-qcow2: $(BIN) $(DISK_IO)
