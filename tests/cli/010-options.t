@@ -54,7 +54,7 @@ for value in sv39 sv48 sv57; do
 	good --satp-mode $value
 done
 
-for value in '' x -1 1- ,1 1, 3-2 1-2-3 0-1024 99999999999999999999 '1 2'; do
+for value in '' x -1 1- ',1' '1,' 3-2 1-2-3 0-1024 99999999999999999999 '1 2'; do
 	bad --vcpu-affinity "$value" 'is not a list of CPUs; give one such as 0-3,7'
 done
 good --vcpu-affinity 0

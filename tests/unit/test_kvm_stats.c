@@ -21,18 +21,28 @@
 #include <cmocka.h>
 
 #define NAME_BYTES 48
+#define DESC_BYTES (sizeof(struct kvm_stats_desc) + NAME_BYTES)
 #define DESCS_AT 0x40
 #define DATA_AT 0x200
 
 // What KVM would have written: two numbers and a histogram, with a hole between them.
 struct file {
 	struct kvm_stats_header header;
-	struct {
-		struct kvm_stats_desc desc;
-		char name[NAME_BYTES];
-	} descs[3];
+	uint64_t descs[3][DESC_BYTES / sizeof(uint64_t)]; // with their names
 	uint64_t data[8];
 };
+
+static struct kvm_stats_desc *desc_of(struct file *file, unsigned index)
+{
+	return (struct kvm_stats_desc *)file->descs[index];
+}
+
+static void describe(struct file *file, unsigned index, struct kvm_stats_desc desc,
+		     const char *name)
+{
+	memcpy(file->descs[index], &desc, sizeof(desc));
+	memcpy(desc_of(file, index)->name, name, strlen(name));
+}
 
 static struct file plain_file(void)
 {
@@ -46,19 +56,24 @@ static struct file plain_file(void)
 		.data = { 7, 0, 8, 9, 10, 11 },
 	};
 
-	file.descs[0].desc = (struct kvm_stats_desc){ .size = 1, .offset = 0 };
-	strcpy(file.descs[0].name, "exits");
-	file.descs[1].desc = (struct kvm_stats_desc){
-		.flags = KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10,
-		.exponent = -9,
-		.size = 1,
-		.offset = 16,
-	};
-	strcpy(file.descs[1].name, "ns");
-	file.descs[2].desc = (struct kvm_stats_desc){
-		.flags = KVM_STATS_TYPE_LINEAR_HIST, .size = 3, .offset = 24, .bucket_size = 4
-	};
-	strcpy(file.descs[2].name, "hist");
+	describe(&file, 0, (struct kvm_stats_desc){ .size = 1, .offset = 0 }, "exits");
+	describe(&file, 1,
+		 (struct kvm_stats_desc){
+			 .flags = KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_SECONDS |
+				  KVM_STATS_BASE_POW10,
+			 .exponent = -9,
+			 .size = 1,
+			 .offset = 16,
+		 },
+		 "ns");
+	describe(&file, 2,
+		 (struct kvm_stats_desc){
+			 .flags = KVM_STATS_TYPE_LINEAR_HIST,
+			 .size = 3,
+			 .offset = 24,
+			 .bucket_size = 4,
+		 },
+		 "hist");
 	return file;
 }
 
@@ -133,10 +148,10 @@ static void test_types_of_a_newer_kernel(void **state)
 {
 	struct file file = plain_file();
 
-	file.descs[0].desc.flags = 0xf << KVM_STATS_TYPE_SHIFT;
-	file.descs[1].desc.flags = 0xf << KVM_STATS_UNIT_SHIFT;
+	desc_of(&file, 0)->flags = 0xf << KVM_STATS_TYPE_SHIFT;
+	desc_of(&file, 1)->flags = 0xf << KVM_STATS_UNIT_SHIFT;
 	assert_int_equal(read_file(&file).count, 1);
-	file.descs[2].desc.size = 0;
+	desc_of(&file, 2)->size = 0;
 	assert_int_equal(read_file(&file).count, 0);
 }
 
@@ -145,7 +160,7 @@ static void test_a_name_without_an_end(void **state)
 	struct file file = plain_file();
 	struct collector seen;
 
-	memset(file.descs[0].name, 'a', NAME_BYTES);
+	memset(desc_of(&file, 0)->name, 'a', NAME_BYTES);
 	seen = read_file(&file);
 	assert_int_equal(strlen(seen.names[0]), NAME_BYTES - 1);
 }
@@ -155,10 +170,10 @@ static void test_nonsense(void **state)
 {
 	struct file file = plain_file();
 
-	file.descs[2].desc.offset = UINT32_MAX;
+	desc_of(&file, 2)->offset = UINT32_MAX;
 	assert_int_equal(read_file(&file).count, 0);
 	file = plain_file();
-	file.descs[2].desc.offset = sizeof(file.data);
+	desc_of(&file, 2)->offset = sizeof(file.data);
 	assert_int_equal(read_file(&file).count, 0);
 	file = plain_file();
 	file.header.num_desc = UINT32_MAX;
