@@ -112,7 +112,8 @@ static void put_file(struct metric_sink *sink, int fd, const char *source)
 
 	if (!read_at(fd, &file.header, sizeof(file.header), 0) || !file.header.num_desc ||
 	    file.header.num_desc > DESCRIPTORS_MAX || !file.header.name_size ||
-	    file.header.name_size > NAME_BYTES_MAX)
+	    file.header.name_size > NAME_BYTES_MAX ||
+	    file.header.name_size % alignof(struct kvm_stats_desc))
 		return;
 	file.desc_bytes = sizeof(struct kvm_stats_desc) + file.header.name_size;
 	if (read_descs(&file) && read_data(&file))

@@ -188,6 +188,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(gettid),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(sigaltstack), // AddressSanitizer's, when a thread ends
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigreturn),

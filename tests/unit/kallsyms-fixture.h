@@ -34,7 +34,7 @@ static inline void kallsyms_name(uint64_t number, char *name, size_t size)
 static inline void kallsyms_put(struct kallsyms_writer *writer, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++)
-		writer->data[writer->at++] = (uint8_t)(value >> 8 * i);
+		writer->data[writer->at++] = i < sizeof(value) ? (uint8_t)(value >> 8 * i) : 0;
 }
 
 static inline void kallsyms_align(struct kallsyms_writer *writer)
