@@ -132,7 +132,11 @@ static void set_line(struct irqchip *chip, unsigned number, bool high)
 {
 	struct x86_irqchip *irqchip = container_of(chip, struct x86_irqchip, chip);
 
-	set_gsi(irqchip, number, high);
+	pthread_mutex_lock(&irqchip->lock);
+	if (irqchip->high[number] != high)
+		set_gsi(irqchip, number, high);
+	irqchip->high[number] = high;
+	pthread_mutex_unlock(&irqchip->lock);
 }
 
 // With the lock: a device's edge while another's level is still high would be none.

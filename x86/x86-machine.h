@@ -65,7 +65,8 @@ struct x86_irqchip {
 	struct irqchip chip;
 	struct accel *accel;
 	struct device *ioapic; // in user space, owned by the device list; NULL: KVM's
-	pthread_mutex_t lock;  // a leaf; makes an edge one thing
+	pthread_mutex_t lock;  // a leaf; makes an edge one thing, and guards the rest
+	bool high[X86_GSI_COUNT];
 };
 
 struct x86_machine {

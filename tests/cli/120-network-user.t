@@ -75,6 +75,7 @@ before=$(helper)
 kill -KILL "$before"
 wait_for 5 helper
 unlike "a killed helper is replaced" "$(helper)" "^$before?\$"
+wait_for 5 grep -q 'ended by signal' "$work/err"
 like "kvik says so" "$(cat "$work/err")" 'warning: network kvik-slirp: ended by signal 9'
 last=$(helper)
 stop

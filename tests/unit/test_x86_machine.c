@@ -227,6 +227,22 @@ static void test_devices_get_gsis_of_their_own(void **state)
 	assert_int_equal(fake.level_gsis, 1 << X86_GSI_SERIAL_ODD | 1 << X86_GSI_SERIAL_EVEN);
 }
 
+// A serial port says it with each access.
+static void test_a_level_is_told_once(void **state)
+{
+	struct machine_fixture *f = *state;
+	struct irq_line line = { f->machine.irqchip, X86_GSI_SERIAL_ODD };
+
+	irq_set(&line, false);
+	assert_int_equal(fake.gsis_driven, 0);
+	irq_set(&line, true);
+	irq_set(&line, true);
+	assert_true(fake.high[line.number]);
+	irq_set(&line, false);
+	assert_false(fake.high[line.number]);
+	assert_int_equal(fake.gsis_driven, 2);
+}
+
 static void test_an_edge_is_whole(void **state)
 {
 	struct irq_line one = slot_line(*state, 1), other = slot_line(*state, 1 + 16);
@@ -382,19 +398,13 @@ static void test_reset_vector(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_probe),
-		cmocka_unit_test(test_irqchips),
-		TEST(test_ram_below_the_gap),
-		cmocka_unit_test(test_ram_above_the_gap),
-		TEST(test_slots_lie_apart),
-		TEST(test_devices_get_gsis_of_their_own),
-		TEST(test_an_edge_is_whole),
-		TEST(test_reset_of_the_chips),
-		cmocka_unit_test(test_split),
-		TEST(test_ways_to_end),
-		TEST(test_devices_answer),
-		TEST(test_empty_places_float),
-		TEST(test_only_the_first_cpu_begins),
+		cmocka_unit_test(test_probe),    cmocka_unit_test(test_irqchips),
+		TEST(test_ram_below_the_gap),    cmocka_unit_test(test_ram_above_the_gap),
+		TEST(test_slots_lie_apart),      TEST(test_devices_get_gsis_of_their_own),
+		TEST(test_a_level_is_told_once), TEST(test_an_edge_is_whole),
+		TEST(test_reset_of_the_chips),   cmocka_unit_test(test_split),
+		TEST(test_ways_to_end),          TEST(test_devices_answer),
+		TEST(test_empty_places_float),   TEST(test_only_the_first_cpu_begins),
 		TEST(test_reset_vector),
 	};
 
