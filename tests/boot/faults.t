@@ -3,16 +3,8 @@
 # Disks on a host that fails: the guest sees an error or waits, as werror= and rerror= say;
 # what it has flushed is there afterwards; nothing hangs. With BOOT_BRIEF=yes on qcow2 only, which has
 # more to lose (tests/disk/faults.t has the same without a guest).
-here=$(dirname "$0")
-if [ -z "${FAULTS_ISOLATED:-}" ]; then
-	# What is missing can be fetched from here only.
-	"$here/../../scripts/guest-files" fetch || exit 1
-	export FAULTS_ISOLATED=yes
-	! unshare -m true 2>/dev/null || exec unshare -m "$0" "$@"
-	! unshare -Urm true 2>/dev/null || exec unshare -Urm "$0" "$@"
-	echo "1..0 # SKIP no namespace for a small file system of its own"
-	exit 0
-fi
+. "$(dirname "$0")/isolate.sh"
+isolate m "no namespace for a small file system of its own" "$@"
 . "$here/lib.sh"
 . "$here/../disk/faults.sh"
 

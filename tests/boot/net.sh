@@ -6,16 +6,9 @@
 # ports and its /etc/resolv.conf are no one else's. Guests get a virtio-net device, a DHCP
 # client that configures it, and netpeer, which runs on both sides.
 
-here=$(dirname "$0")
-if [ -z "${NET_ISOLATED:-}" ]; then
-	# What is missing can be fetched from here only.
-	"$here/../../scripts/guest-files" fetch || exit 1
-	export NET_ISOLATED=yes
-	! unshare -mn true 2>/dev/null || exec unshare -mn "$0" "$@"
-	! unshare -Urmn true 2>/dev/null || exec unshare -Urmn "$0" "$@"
-	echo "1..0 # SKIP no namespaces for a network of its own"
-	exit 0
-fi
+# shellcheck source=tests/boot/isolate.sh
+. "$(dirname "$0")/isolate.sh"
+isolate mn "no namespaces for a network of its own" "$@"
 # shellcheck source=tests/boot/lib.sh
 . "$here/lib.sh"
 # shellcheck disable=SC2034 # lib.sh has it
