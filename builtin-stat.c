@@ -9,6 +9,7 @@
 
 #include "builtin.h"
 #include "log.h"
+#include "metrics.h"
 #include "remote.h"
 #include "vm.h"
 
@@ -39,9 +40,7 @@ static double scale_of(const json_t *metric)
 	json_t *decimal = json_object_get(metric, "exponent10");
 	json_t *binary = json_object_get(metric, "exponent2");
 
-	if (binary)
-		return ldexp(1, (int)json_integer_value(binary));
-	return pow(10, (double)json_integer_value(decimal));
+	return metric_scale((int)json_integer_value(binary ? binary : decimal), binary);
 }
 
 static double value_of(const json_t *metric)

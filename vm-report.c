@@ -24,13 +24,7 @@ static void end_line(struct report_sink *report)
 
 static double scaled(const struct metric *metric)
 {
-	double value = (double)metric->values[0], base = metric->binary ? 2 : 10;
-
-	for (int i = 0; i < metric->exponent; i++)
-		value *= base;
-	for (int i = 0; i > metric->exponent; i--)
-		value /= base;
-	return value;
+	return (double)metric->values[0] * metric_scale(metric->exponent, metric->binary);
 }
 
 static void put_number(struct metric_sink *sink, const struct metric *metric)

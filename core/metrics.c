@@ -4,6 +4,7 @@
 #include "metrics.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "io-stats.h"
@@ -22,6 +23,11 @@ const char *metric_unit_name(enum metric_unit unit)
 
 	static_assert(ARRAY_SIZE(names) == METRIC_UNIT_COUNT, "a name for each unit");
 	return names[unit];
+}
+
+double metric_scale(int exponent, bool binary)
+{
+	return binary ? ldexp(1, exponent) : pow(10, exponent);
 }
 
 void metric_put(struct metric_sink *sink, const char *source, const char *name,

@@ -48,6 +48,9 @@ struct metric {
 const char *metric_type_name(enum metric_type type); // "cumulative"
 const char *metric_unit_name(enum metric_unit unit); // "bytes"
 
+// What a value of 1 stands for: 10^@exponent, or, if @binary, 2^@exponent.
+double metric_scale(int exponent, bool binary);
+
 // Takes what is told; the metric is only valid during the call.
 struct metric_sink {
 	void (*put)(struct metric_sink *sink, const struct metric *metric);
