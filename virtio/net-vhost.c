@@ -4,9 +4,9 @@
 //
 // The driver's doorbell goes to the kernel without kvik where the accelerator signals an
 // eventfd for it; else notify() hands it on. An interrupt goes to the guest without kvik where
-// its line is edge-triggered; else InterruptStatus must be set, which says what it is for (virtio
-// 1.2 4.2.2). Each signal on an eventfd is an edge
-// for the loop, which so need not read it back.
+// its line is edge-triggered; else InterruptStatus must be set, which says what it is for
+// (virtio 1.2 4.2.2). Each signal on an eventfd is an edge for the loop, which so need not read
+// it back.
 
 #include <errno.h>
 #include <sys/epoll.h>
