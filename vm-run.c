@@ -154,7 +154,7 @@ static void pause_vcpus(struct vm *vm)
 	vcpu_set_pause(&vm->vcpus);
 }
 
-// The loops of devices stand still with the vCPUs: while a VM is paused nothing moves in
+// Devices stand still with the vCPUs: while a VM is paused nothing moves in
 // it, nor does its clock.
 static void hold_parts(struct vm *vm, bool hold)
 {

@@ -87,7 +87,8 @@ struct virtio_ops {
 	// The driver notified @queue. On the queue's loop.
 	void (*notify)(struct virtio_device *vdev, unsigned queue);
 	// Makes what serves its queues beside its loops stand still, or go on; doing so twice
-	// does no harm. Main thread, vCPUs stopped, its loops standing still. NULL: nothing does.
+	// does no harm. Main thread, vCPUs stopped, its loops standing still; of those that go
+	// on every queue is notified. NULL: nothing does.
 	void (*hold)(struct virtio_device *vdev, bool hold);
 	// Tells what the device has counted, on the main thread at any time; NULL: nothing.
 	void (*metrics)(struct virtio_device *vdev, struct metric_sink *sink);
@@ -131,6 +132,7 @@ struct virtio_device {
 	unsigned loop_count;
 	struct virtio_loop loops[VIRTIO_MAX_LOOPS];
 	pthread_t main_thread; // runs the loop when that is not the device's own
+	bool held;             // by virtio_hold(); of the main loop's devices, main thread
 	// Register side, guarded by the transport's device lock.
 	uint64_t features_offered;
 	uint64_t features_driver;
@@ -175,8 +177,8 @@ static inline struct loop *virtio_queue_loop(const struct virtio_device *vdev, u
 	return vdev->queue_loop[queue]->loop;
 }
 
-// Makes the device's threads stand still, or go on; no reset and no exit in between.
-// Main thread, vCPUs stopped.
+// Makes the device's threads stand still, or go on; no reset and no exit in between. On
+// the main loop, which goes on, nothing is notified meanwhile. Main thread, vCPUs stopped.
 void virtio_hold(struct virtio_device *vdev, bool hold);
 
 // -- register side, used by transports --
@@ -204,6 +206,12 @@ void virtio_ack(struct virtio_device *vdev, uint32_t bits);
 static inline bool virtio_has_feature(const struct virtio_device *vdev, uint64_t feature)
 {
 	return vdev->features_driver & feature;
+}
+// Whether a device on the main loop may touch its queues when no notification asks it to;
+// if not, notify() or a reset comes when it may.
+static inline bool virtio_may_use_queues(const struct virtio_device *vdev)
+{
+	return vdev->activated && !vdev->held && !atomic_load(&vdev->needs_reset);
 }
 // Pops every chain that the driver offers, with notifications off meanwhile, and
 // hands it to @take, until that returns false: then notifications stay off, and the

@@ -204,7 +204,7 @@ bool balloon_refresh(struct virtio_device *vdev)
 	struct virtio_balloon *balloon = to_balloon(vdev);
 	struct virtqueue *vq = &vdev->queues[QUEUE_STATS];
 
-	if (!balloon->active || !balloon->has_stats_buffer || atomic_load(&vdev->needs_reset))
+	if (!balloon->has_stats_buffer || !virtio_may_use_queues(vdev))
 		return false;
 	balloon->has_stats_buffer = false;
 	virtqueue_push(vq, balloon->stats_head, 0);

@@ -109,7 +109,7 @@ static void on_output_ready(void *opaque)
 {
 	struct virtio_console *console = opaque;
 
-	if (console->transmitting)
+	if (console->transmitting && !console->vdev.held)
 		transmit(console);
 }
 
@@ -120,7 +120,7 @@ static bool pop_receive(struct virtio_device *vdev, struct virtqueue_chain *chai
 	struct virtqueue *vq = &vdev->queues[RECEIVE_QUEUE];
 	int got;
 
-	if (atomic_load(&vdev->needs_reset))
+	if (!virtio_may_use_queues(vdev))
 		return false;
 	got = virtqueue_pop(vq, chain);
 	// Look again after asking to be notified of new buffers.
@@ -169,11 +169,14 @@ static void console_notify(struct virtio_device *vdev, unsigned queue)
 	term_input_ready(console->term);
 }
 
+static void await_silence(struct virtio_console *console)
+{
+	loop_arm_timer(console->vdev.loop, &console->silent, clock_monotonic_ns() + SILENCE_NS);
+}
+
 static int console_activate(struct virtio_device *vdev)
 {
-	struct virtio_console *console = to_console(vdev);
-
-	loop_arm_timer(vdev->loop, &console->silent, clock_monotonic_ns() + SILENCE_NS);
+	await_silence(to_console(vdev));
 	return 0;
 }
 
@@ -184,6 +187,17 @@ static void console_reset(struct virtio_device *vdev)
 	console->listens = false;
 	loop_disarm_timer(vdev->loop, &console->silent);
 	console->transmitting = false;
+}
+
+// A driver that stands still is not silent.
+static void console_hold(struct virtio_device *vdev, bool hold)
+{
+	struct virtio_console *console = to_console(vdev);
+
+	if (hold)
+		loop_disarm_timer(vdev->loop, &console->silent);
+	else if (vdev->activated && !console->listens)
+		await_silence(console);
 }
 
 // -- size --
@@ -235,6 +249,7 @@ static const struct virtio_ops console_ops = {
 	.activate = console_activate,
 	.reset = console_reset,
 	.notify = console_notify,
+	.hold = console_hold,
 	.free = console_free,
 };
 

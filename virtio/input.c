@@ -141,7 +141,7 @@ static void send_events(struct virtio_input *input)
 	};
 	struct virtio_device *vdev = &input->vdev;
 
-	if (atomic_load(&vdev->needs_reset))
+	if (!virtio_may_use_queues(vdev))
 		return;
 	while (input->next_event < EVENT_COUNT) {
 		unsigned i = input->next_event;

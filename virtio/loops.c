@@ -226,9 +226,30 @@ void virtio_loops_stop(struct virtio_device *vdev)
 	stop_loops(vdev, vdev->loop_count);
 }
 
-static void hold_loops(struct virtio_device *vdev, bool hold)
+// Whatever was asked of them meanwhile, by a driver or by others.
+static void notify_all(struct virtio_device *vdev)
 {
-	for (unsigned i = 0; vdev->has_own_loops && i < vdev->loop_count; i++) {
+	for (unsigned i = 0; i < vdev->loop_count; i++) {
+		struct virtio_loop *vl = &vdev->loops[i];
+
+		atomic_fetch_or(&vl->pending_notify, vl->queues);
+		loop_post(vl->loop, &vl->notify_post);
+	}
+}
+
+// The main loop serves others as well: there notifications wait.
+static void hold_on_main_loop(struct virtio_device *vdev, bool hold)
+{
+	bool was_held = vdev->held;
+
+	vdev->held = hold;
+	if (was_held && !hold)
+		notify_all(vdev);
+}
+
+static void hold_own_loops(struct virtio_device *vdev, bool hold)
+{
+	for (unsigned i = 0; i < vdev->loop_count; i++) {
 		unsigned index = (vdev->leading_loop + i) % vdev->loop_count;
 
 		if (hold)
@@ -236,6 +257,14 @@ static void hold_loops(struct virtio_device *vdev, bool hold)
 		else
 			loop_release(vdev->loops[index].loop);
 	}
+}
+
+static void hold_loops(struct virtio_device *vdev, bool hold)
+{
+	if (vdev->has_own_loops)
+		hold_own_loops(vdev, hold);
+	else
+		hold_on_main_loop(vdev, hold);
 }
 
 void virtio_hold(struct virtio_device *vdev, bool hold)
@@ -267,8 +296,11 @@ static void hear_notification(struct virtio_device *vdev, unsigned queue)
 static void deliver_notifications(struct loop_post *post)
 {
 	struct virtio_loop *vl = container_of(post, struct virtio_loop, notify_post);
-	unsigned pending = atomic_exchange(&vl->pending_notify, 0);
+	unsigned pending;
 
+	if (vl->vdev->held)
+		return; // with the bits set: virtio_hold() posts again
+	pending = atomic_exchange(&vl->pending_notify, 0);
 	for (; pending; pending &= pending - 1)
 		hear_notification(vl->vdev, __builtin_ctz(pending));
 }
@@ -277,7 +309,8 @@ static void doorbell_rang(struct loop_fd *event, uint32_t epoll_events)
 {
 	struct virtio_doorbell *doorbell = container_of(event, struct virtio_doorbell, event);
 
-	hear_notification(doorbell->vdev, doorbell->queue);
+	if (!doorbell->vdev->held)
+		hear_notification(doorbell->vdev, doorbell->queue);
 }
 
 static void watch_doorbell(void *arg)

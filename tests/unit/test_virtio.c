@@ -335,6 +335,28 @@ static void test_broken_driver(void **state)
 	test_round_trip(state);
 }
 
+// A device stands still until it is let go, and loses nothing.
+static void test_hold(void **state)
+{
+	struct echo_guest *e = *state;
+	struct ring_used_elem elem;
+
+	echo_guest_start(e, 0);
+	guest_sync(&e->guest);
+	virtio_hold(&e->echo->vdev, true);
+	virtio_hold(&e->echo->vdev, true);
+	echo_guest_offer(e);
+	guest_kick(&e->q[0]);
+	guest_run_main_loop(&e->guest);
+	guest_run_main_loop(&e->guest);
+	assert_false(guest_take_used(&e->q[0], &elem));
+	virtio_hold(&e->echo->vdev, false);
+	guest_wait_used(&e->q[0], &elem);
+	echo_guest_offer(e);
+	guest_kick(&e->q[0]);
+	guest_wait_used(&e->q[0], &elem);
+}
+
 // A driver that breaks the rules all the time gets few lines into the log.
 static void test_broken_driver_does_not_flood_the_log(void **state)
 {
@@ -394,6 +416,7 @@ int main(void)
 		ECHO_TEST_BOTH_LOOPS(test_line_is_high_while_any_bit_is_set),
 		ECHO_TEST(test_config_generation),
 		ECHO_TEST_BOTH_LOOPS(test_broken_driver),
+		ECHO_TEST_BOTH_LOOPS(test_hold),
 		ECHO_TEST_BOTH_LOOPS(test_broken_driver_does_not_flood_the_log),
 		ECHO_TEST_BOTH_LOOPS(test_free_while_active),
 	};

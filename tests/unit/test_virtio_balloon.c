@@ -289,6 +289,21 @@ static void test_statistics_twice(void **state)
 	assert_broken(f);
 }
 
+static void test_statistics_of_one_that_is_held(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_used_elem elem;
+
+	give_list(f, STATS, 10);
+	guest_run_main_loop(&f->guest);
+	virtio_hold(f->vdev, true);
+	assert_false(balloon_refresh(f->vdev));
+	assert_false(guest_take_used(&f->q[STATS], &elem));
+	virtio_hold(f->vdev, false);
+	assert_true(balloon_refresh(f->vdev));
+	assert_true(guest_take_used(&f->q[STATS], &elem));
+}
+
 static void test_reset(void **state)
 {
 	struct fixture *f = *state;
@@ -317,6 +332,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_target_and_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_statistics, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_statistics_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_statistics_of_one_that_is_held, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 	};
 

@@ -404,6 +404,41 @@ static void test_input_waits_for_the_driver(void **state)
 	assert_true(is_used(f, RX, 0, 5));
 }
 
+// What is typed or waits for the terminal's room while the VM is paused, comes afterwards.
+static void test_hold(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *ram = guest_ram(&f->guest, GUEST_RAM_GPA), *before = malloc(GUEST_RAM_BYTES);
+
+	assert_non_null(before);
+	greet(f);
+	offer_input(f, 0, 8);
+	guest_kick(&f->q[RX]);
+	guest_sync(&f->guest);
+	f->term->room = 3;
+	offer_output(f, 1, BUFFER_GPA, 5);
+	guest_kick(&f->q[TX]);
+	guest_sync(&f->guest);
+
+	virtio_hold(f->guest.vdev, true);
+	memcpy(before, ram, GUEST_RAM_BYTES);
+	f->term->input_ready_calls = 0;
+	f->term->room = SIZE_MAX;
+	output_ready(f);
+	assert_int_equal(type(f, "later"), 0);
+	guest_sync(&f->guest);
+	assert_memory_equal(ram, before, GUEST_RAM_BYTES);
+	free(before);
+
+	virtio_hold(f->guest.vdev, false);
+	guest_sync(&f->guest);
+	assert_true(is_used(f, TX, 1, 0));
+	assert_int_equal(f->term->written, 5);
+	assert_true(f->term->input_ready_calls > 0);
+	assert_int_equal(type(f, "later"), 5);
+	assert_true(is_used(f, RX, 0, 5));
+}
+
 static struct loop *loop_to_stop;
 
 static void stop_loop(struct loop_timer *timer)
@@ -411,20 +446,40 @@ static void stop_loop(struct loop_timer *timer)
 	loop_stop(loop_to_stop);
 }
 
+static void run_for_longer_than_silence(struct fixture *f)
+{
+	struct loop_timer end = { .expired = stop_loop };
+
+	loop_to_stop = &f->guest.loop;
+	loop_arm_timer(&f->guest.loop, &end, clock_monotonic_ns() + 600 * 1000000ULL);
+	loop_run(&f->guest.loop);
+}
+
 static void test_silent_driver_gets_input_later(void **state)
 {
 	struct fixture *f = *state;
-	struct loop_timer end = { .expired = stop_loop };
 
 	offer_input(f, 0, 8);
 	assert_int_equal(type(f, "early"), 0);
 	f->term->input_ready_calls = 0;
-	loop_to_stop = &f->guest.loop;
-	loop_arm_timer(&f->guest.loop, &end, clock_monotonic_ns() + 600 * 1000000ULL);
-	loop_run(&f->guest.loop);
+	run_for_longer_than_silence(f);
 	assert_int_equal(f->term->input_ready_calls, 1);
 	assert_int_equal(type(f, "early"), 5);
 	assert_true(is_used(f, RX, 0, 5));
+}
+
+static void test_pause_is_no_silence(void **state)
+{
+	struct fixture *f = *state;
+
+	offer_input(f, 0, 8);
+	virtio_hold(f->guest.vdev, true);
+	run_for_longer_than_silence(f);
+	virtio_hold(f->guest.vdev, false);
+	guest_sync(&f->guest);
+	assert_int_equal(type(f, "early"), 0);
+	greet(f);
+	assert_int_equal(type(f, "early"), 5);
 }
 
 // -- what a hostile driver tries --
@@ -523,7 +578,9 @@ int main(void)
 		PACKED_TEST(test_buffers_only_when_there_is_input),
 		CONSOLE_TEST(test_input_before_driver_ok),
 		CONSOLE_TEST(test_input_waits_for_the_driver),
+		EACH_WAY(test_hold),
 		CONSOLE_TEST(test_silent_driver_gets_input_later),
+		CONSOLE_TEST(test_pause_is_no_silence),
 		CONSOLE_TEST(test_bad_receive_buffers),
 		CONSOLE_TEST(test_bad_output),
 		CONSOLE_TEST(test_output_with_nothing_to_write),

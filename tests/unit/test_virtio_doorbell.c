@@ -152,6 +152,24 @@ static void test_heard_between_driver_ok_and_reset(void **state)
 	heard(true);
 }
 
+// On the main loop, which goes on.
+static void test_waits_while_held(void **state)
+{
+	struct echo_guest *e = new_guest(false, 0);
+	struct ring_used_elem used;
+
+	echo_guest_start(e, 0);
+	guest_sync(&e->guest);
+	virtio_hold(&e->echo->vdev, true);
+	echo_guest_offer(e);
+	ring(e, 0);
+	assert_false(guest_take_used(&e->q[0], &used));
+	virtio_hold(&e->echo->vdev, false);
+	guest_sync(&e->guest);
+	assert_true(guest_take_used(&e->q[0], &used));
+	end(e);
+}
+
 static void test_chains_are_taken(void **state)
 {
 	struct echo_guest *e = new_guest(true, 0);
@@ -225,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_each_queue_has_one),
 		cmocka_unit_test(test_acknowledgement_of_an_edge),
 		cmocka_unit_test(test_heard_between_driver_ok_and_reset),
+		cmocka_unit_test(test_waits_while_held),
 		cmocka_unit_test(test_chains_are_taken),
 		cmocka_unit_test(test_not_after_a_failed_start),
 		cmocka_unit_test(test_accelerator_without_room),

@@ -160,6 +160,22 @@ static void test_buffers_come_late(void **state)
 	assert_press(f);
 }
 
+static void test_press_of_one_that_is_held(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	offer(f, 0, QUEUE_SIZE);
+	virtio_hold(f->guest.vdev, true);
+	assert_int_equal(virtio_input_press(f->guest.vdev), 0);
+	guest_sync(&f->guest);
+	assert_int_equal(f->q[0].used->idx, 0);
+	assert_int_equal(guest_ram(&f->guest, BUFFER_GPA(0))[0], 0xee);
+	virtio_hold(f->guest.vdev, false);
+	guest_sync(&f->guest);
+	assert_press(f);
+}
+
 static void test_reset_forgets_a_press(void **state)
 {
 	struct fixture *f = *state;
@@ -208,6 +224,7 @@ int main(void)
 		INPUT_TEST(test_no_driver),
 		INPUT_TEST(test_press),
 		INPUT_TEST(test_buffers_come_late),
+		INPUT_TEST(test_press_of_one_that_is_held),
 		INPUT_TEST(test_reset_forgets_a_press),
 		INPUT_TEST(test_buffer_that_is_not_writable),
 		INPUT_TEST(test_status_is_taken),
