@@ -18,7 +18,7 @@ struct report_sink {
 static void end_line(struct report_sink *report)
 {
 	if (report->len)
-		info("| %s:%s", report->source, report->line);
+		log_asked("| %s:%s", report->source, report->line);
 	report->len = 0;
 }
 
@@ -50,10 +50,10 @@ void vm_report(struct vm *vm)
 	struct report_sink report = { .sink.put = put_number };
 	uint64_t uptime_ns = clock_monotonic_ns() - vm->start_ns;
 
-	info("%s, up for %llu s: %s, accelerator %s, %u vCPUs, %llu MiB", vm_state_name(vm),
-	     (unsigned long long)(uptime_ns / NSEC_PER_SEC), vm->machine.ops->name,
-	     vm->accel.ops->name, vm->config->cpus,
-	     (unsigned long long)(vm->config->memory_bytes / MIB));
+	log_asked("%s, up for %llu s: %s, accelerator %s, %u vCPUs, %llu MiB", vm_state_name(vm),
+		  (unsigned long long)(uptime_ns / NSEC_PER_SEC), vm->machine.ops->name,
+		  vm->accel.ops->name, vm->config->cpus,
+		  (unsigned long long)(vm->config->memory_bytes / MIB));
 	vm_put_metrics(vm, &report.sink);
 	end_line(&report);
 }

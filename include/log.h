@@ -40,6 +40,8 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define warn(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+// What somebody has just asked for: no level drops it.
+#define log_asked(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 
 // Logs "<message>: <strerror(errnum)>" as an error and returns -errnum, so that
 // the place that knows the details is the only one that reports:
