@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,16 +30,31 @@ static int cannot_open_log(const char *path)
 	return fail(errno, "--log %s: open", path);
 }
 
-static int open_log(const char *path)
+// *@made: there was none.
+static int open_log(const char *path, bool *made)
 {
 	// Without O_NONBLOCK a pipe's reader would be waited for, after SIGHUP by the whole VM.
-	int fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
 
+	*made = fd >= 0;
+	if (fd < 0 && errno == EEXIST) // or a symbolic link to one that is to be made
+		fd = open(path, flags | O_CREAT, 0600);
 	if (fd < 0)
 		return cannot_open_log(path);
 	fcntl(fd, F_SETFL, O_APPEND);
 	return fd;
+}
+
+// Unless something was written to it, or put in its place.
+static void drop_empty_log(const struct run_service *service)
+{
+	struct stat ours, there;
+
+	if (fstat(service->log_fd, &ours) || ours.st_size || lstat(service->log_path, &there))
+		return;
+	if (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+		unlink(service->log_path);
 }
 
 static int open_null(void)
@@ -68,13 +84,14 @@ static void switch_messages(struct run_service *service, bool fresh)
 static int reopen_log(void *opaque)
 {
 	struct run_service *service = opaque;
+	bool made;
 	int fd;
 
 	if (!service->log_path) {
 		switch_messages(service, false);
 		return -1;
 	}
-	fd = open_log(service->log_path);
+	fd = open_log(service->log_path, &made);
 	if (fd < 0)
 		return -1;
 	dup3(fd, service->log_fd, O_CLOEXEC); // the number that struct vm_parts has
@@ -122,9 +139,11 @@ static int status_of(pid_t pid)
 	return 128 + WTERMSIG(status);
 }
 
-// Whoever gets a status that says it failed must not be left with a VM.
+// Whoever gets a status that says it failed must not be left with a VM, nor one who was
+// not told its name.
 static int tell_name(const struct run_service *service, pid_t pid)
 {
+	signal(SIGPIPE, SIG_IGN); // a reader that is gone is an error as others are
 	if (dprintf(STDOUT_FILENO, "%s\n", service->vm_name) >= 0)
 		return 0;
 	fail(errno, "--detach: write the VM's name; it is ended");
@@ -189,6 +208,7 @@ static void started(void *opaque)
 {
 	struct run_service *service = opaque;
 
+	service->made_log = false;
 	if (service->detach || service->log_fd >= 0)
 		switch_messages(service, true);
 	notify_send(&service->notify, "READY=1\nMAINPID=%d\nSTATUS=The VM %s is running", getpid(),
@@ -245,10 +265,11 @@ int run_service_begin(struct run_service *service, const char *vm_name, int *sta
 
 	service->vm_name = vm_name;
 	service->ready_fd = service->log_fd = -1;
+	service->made_log = false;
 	service->pidfile.path = NULL;
 	notify_init(&service->notify);
 	if (service->log_path)
-		service->log_fd = open_log(service->log_path);
+		service->log_fd = open_log(service->log_path, &service->made_log);
 	if (service->log_fd < 0 && service->log_path)
 		return service->log_fd;
 	if (service->detach)
@@ -261,6 +282,8 @@ int run_service_begin(struct run_service *service, const char *vm_name, int *sta
 void run_service_end(struct run_service *service)
 {
 	pidfile_release(&service->pidfile);
+	if (service->made_log)
+		drop_empty_log(service);
 	if (service->log_fd >= 0)
 		close(service->log_fd);
 }

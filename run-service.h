@@ -17,8 +17,9 @@ struct run_service {
 	const char *pidfile_path; // NULL: none
 
 	const char *vm_name;
-	int ready_fd; // where the one who waits is told; -1: nobody waits
-	int log_fd;   // of log_path; -1: none
+	int ready_fd;  // where the one who waits is told; -1: nobody waits
+	int log_fd;    // of log_path; -1: none
+	bool made_log; // it is for nothing until the VM runs
 	struct pidfile pidfile;
 	struct notify notify;
 };

@@ -59,6 +59,16 @@ like "a name that is taken" "$status:$out:$err" "^125::kvik run: --name bg: a VM
 run stop --force bg
 background bg echo --log "$work/none/log"
 like "a log that cannot be" "$status:$err" "^125:kvik run: --log .*/none/log: open: No such file"
+for log in new old; do
+	[ $log = new ] || : >"$work/old"
+	background bg none --log "$work/$log"
+	run run --name bg --log "$work/$log" "$work/none"
+done
+is "a start that fails makes no log, and takes none away" \
+	"$(cd "$work" && ls new old 2>/dev/null):$(wc -c <"$work/old")" "old:0"
+ln -s "$work/target" "$work/link"
+background bg none --log "$work/link"
+is "nor a link to one" "$(readlink "$work/link")" "$work/target"
 background bg echo --exit-with-parent
 like "not with --exit-with-parent" "$status:$err" "^125:.*leave one out"
 is "nothing is left" "$(left)" ""
@@ -67,6 +77,14 @@ timeout 20 "$kvik" run --detach -n none --name bg2 -m 16M -c 1 "$work/echo" >/de
 is "its name cannot be told" "$?:$(<"$work/full")" \
 	"125:kvik run: --detach: write the VM's name; it is ended: No space left on device"
 is "it does not run" "$(left)" ""
+mkfifo "$work/unread"
+exec 8<>"$work/unread"
+exec 9>"$work/unread"
+exec 8<&-
+timeout 20 "$kvik" run --detach -n none --name bg2 -m 16M -c 1 "$work/echo" >&9 2>"$work/full"
+is "nor to a reader that has gone" "$?:$(<"$work/full"):$(left)" \
+	"125:kvik run: --detach: write the VM's name; it is ended: Broken pipe:"
+exec 9>&-
 mkdir -m 777 "$work/open"
 KVIK_RUNTIME_DIR=$work/open background bg echo
 like "a directory that others may write to" "$status:$out:$err" "^125::kvik run: $work/open: .*others may write"
@@ -151,6 +169,12 @@ kill -TERM "$pid"
 wait_for 5 gone "$pid"
 like "SIGTERM ends it" "$(<"$log")" 'bg: ended by signal 15'
 is "its files are gone" "$(ls "$pidfile" 2>/dev/null):$(left)" ":"
+
+background bg sleep --log "$log.quiet" --loglevel error --pidfile "$pidfile"
+kill -USR1 "$(<"$pidfile")"
+wait_for 5 prints "$log.quiet" 'main: cpu_time='
+like "no level silences what SIGUSR1 asks for" "$(<"$log.quiet")" 'bg: running, up for'
+run stop --force bg
 
 background bg sleep --pidfile "$pidfile"
 kill -9 "$(<"$pidfile")"
