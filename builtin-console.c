@@ -48,6 +48,7 @@ struct console {
 	uint32_t news_watched;
 	struct loop_timer linger;
 	bool input_ended;
+	json_int_t viewer; // how the VM calls this one; 0: it takes no sizes
 
 	uint8_t piece[PIECE_BYTES]; // [piece_start, piece_end) is still to be printed
 	size_t piece_start;
@@ -144,6 +145,27 @@ static size_t send_input(void *opaque, const uint8_t *data, size_t len)
 	console->stream_full = true;
 	watch_stream(console);
 	return 0;
+}
+
+static void tell_size(void *opaque, unsigned columns, unsigned rows)
+{
+	struct console *console = opaque;
+
+	if (!console->viewer || console->read_only)
+		return;
+	// Nothing waits for the answer, which comes among the events.
+	if (control_send(console->news, "console-size",
+			 json_pack("{s:I, s:i, s:i}", "viewer", console->viewer, "columns",
+				   (int)columns, "rows", (int)rows)))
+		console->viewer = 0;
+}
+
+static void tell_first_size(struct console *console)
+{
+	unsigned columns, rows;
+
+	if (term_is_tty(console->term) && term_size(console->term, &columns, &rows))
+		tell_size(console, columns, rows);
 }
 
 static void detach(void *opaque)
@@ -253,11 +275,13 @@ static int open_stream(struct console *console, const char *name)
 		return err == -ENOENT ? fail_msg(ENOENT, "VM %s: has ended", name) : err;
 	}
 	err = control_ask(&console->stream, "console", wish, REMOTE_TIMEOUT_MS, &result);
-	if (err)
+	if (err) {
 		control_disconnect(&console->stream);
-	else
-		json_decref(result);
-	return err;
+		return err;
+	}
+	console->viewer = json_integer_value(json_object_get(result, "viewer"));
+	json_decref(result);
+	return 0;
 }
 
 static int make_term(struct console *console)
@@ -271,6 +295,7 @@ static int make_term(struct console *console)
 	struct term_frontend frontend = {
 		.input = send_input,
 		.output_ready = room_for_output,
+		.resized = tell_size,
 		.opaque = console,
 	};
 	// Whoever only looks needs a terminal's keys, but no other input.
@@ -317,6 +342,7 @@ static int attach(struct console *console)
 	if (term_is_tty(console->term))
 		info("VM %s: Ctrl-a d leaves its console, Ctrl-a h lists the keys",
 		     console->news->vm_name);
+	tell_first_size(console);
 	print_first(console);
 	while (console->outcome == ATTACHED)
 		loop_run(&console->loop);

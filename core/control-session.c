@@ -25,6 +25,7 @@
 #define CALLS_MAX 8
 #define OUTPUT_MAX (1 * MIB)
 #define READ_BYTES 4096
+#define SIZE_LIMIT UINT16_MAX // columns and rows: what a terminal has
 
 // -- clients --
 
@@ -205,11 +206,16 @@ static bool start_call(struct client *client, json_t *request)
 	return true;
 }
 
+static bool send_done(struct client *client, json_t *request)
+{
+	return send_json(client,
+			 json_pack("{s:O?, s:{}}", "id", json_object_get(request, "id"), "result"));
+}
+
 static bool subscribe(struct client *client, json_t *request)
 {
 	client->subscribed = true;
-	return send_json(client,
-			 json_pack("{s:O?, s:{}}", "id", json_object_get(request, "id"), "result"));
+	return send_done(client, request);
 }
 
 // What is wrong with @request, or NULL.
@@ -255,7 +261,7 @@ static const char *cannot_view(const struct client *client)
 // What came behind @rest, the end of the request's line, is typed.
 static bool view_console(struct client *client, json_t *request, const char *rest)
 {
-	struct viewer_wish wish = { .typed = rest };
+	struct viewer_wish wish = { .id = client->id, .typed = rest };
 	json_t *id = json_object_get(request, "id");
 	const char *problem;
 	int fd;
@@ -266,7 +272,8 @@ static bool view_console(struct client *client, json_t *request, const char *res
 	problem = cannot_view(client);
 	if (problem)
 		return send_error(client, id, "busy", problem);
-	if (!send_json(client, json_pack("{s:O?, s:{}}", "id", id, "result")) ||
+	if (!send_json(client, json_pack("{s:O?, s:{s:I}}", "id", id, "result", "viewer",
+					 (json_int_t)client->id)) ||
 	    !session_flush(client))
 		return false;
 	if (client->output_bytes) { // the answer must be there before the console's bytes
@@ -278,6 +285,28 @@ static bool view_console(struct client *client, json_t *request, const char *res
 	if (viewers_add(&client->control->viewers, fd, wish))
 		warn("control socket: no memory for a viewer of the console");
 	return false;
+}
+
+static bool is_size(json_int_t number)
+{
+	return number > 0 && number <= SIZE_LIMIT;
+}
+
+static bool resize_view(struct client *client, json_t *request)
+{
+	json_t *id = json_object_get(request, "id");
+	json_int_t viewer, columns, rows;
+
+	if (json_unpack(json_object_get(request, "arguments"), "{s:I, s:I, s:I !}", "viewer",
+			&viewer, "columns", &columns, "rows", &rows) ||
+	    !is_size(columns) || !is_size(rows))
+		return send_error(client, id, "invalid-argument",
+				  "the arguments are viewer, columns and rows: a number that "
+				  "\"console\" gave, and two from 1 to 65535");
+	if (viewers_resize(&client->control->viewers, (uint64_t)viewer, (unsigned)columns,
+			   (unsigned)rows))
+		return send_error(client, id, "invalid-argument", "there is no such viewer");
+	return send_done(client, request);
 }
 
 // -- lines --
@@ -292,6 +321,8 @@ static bool take_request(struct client *client, json_t *request, const char *res
 		json_object_set_new(request, "arguments", json_object());
 	if (strcmp(command, "console") == 0)
 		alive = view_console(client, request, rest);
+	else if (strcmp(command, "console-size") == 0)
+		alive = resize_view(client, request);
 	else if (strcmp(command, "subscribe") == 0)
 		alive = subscribe(client, request);
 	else

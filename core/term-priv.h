@@ -57,11 +57,14 @@ struct term {
 	// Any thread.
 	struct loop_post input_post;
 	struct loop_post output_post;
+	struct loop_post size_post;
 	pthread_mutex_t lock;    // guards the rest; a leaf
 	struct term_input input; // from the descriptor, which comes first
 	struct term_input typed; // by viewers
 	struct loop *watch_loop; // NULL: there are none
 	struct loop_post *watch_post;
+	unsigned view_columns; // 0: no viewer's size counts
+	unsigned view_rows;
 	struct term_output output;
 	bool discard;      // nobody reads the output (any more)
 	bool output_waits; // term_write() took less than all

@@ -280,9 +280,41 @@ static void stop_terminal(struct term *term)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void serve_size(struct loop_post *post)
+{
+	report_size(container_of(post, struct term, size_post));
+}
+
+void term_set_view_size(struct term *term, unsigned columns, unsigned rows)
+{
+	bool changed;
+
+	pthread_mutex_lock(&term->lock);
+	changed = columns != term->view_columns || rows != term->view_rows;
+	term->view_columns = columns;
+	term->view_rows = rows;
+	pthread_mutex_unlock(&term->lock);
+	if (changed)
+		loop_post(term->loop, &term->size_post);
+}
+
+static bool view_size(struct term *term, unsigned *columns, unsigned *rows)
+{
+	bool viewed;
+
+	pthread_mutex_lock(&term->lock);
+	viewed = term->view_columns;
+	if (viewed) {
+		*columns = term->view_columns;
+		*rows = term->view_rows;
+	}
+	pthread_mutex_unlock(&term->lock);
+	return viewed;
+}
+
 bool term_size(struct term *term, unsigned *columns, unsigned *rows)
 {
-	return term_tty_size(term->out.fd, columns, rows) ||
+	return view_size(term, columns, rows) || term_tty_size(term->out.fd, columns, rows) ||
 	       term_tty_size(term->in.fd, columns, rows);
 }
 
@@ -318,6 +350,7 @@ static void init_term(struct term *term, struct loop *loop, struct term_events e
 	term->background_check.expired = check_background;
 	term->input_post.call = term_input_serve;
 	term->output_post.call = serve_output;
+	term->size_post.call = serve_size;
 	pthread_mutex_init(&term->lock, NULL);
 }
 
@@ -418,6 +451,7 @@ void term_free(struct term *term)
 	term_stop(term, 0);
 	loop_cancel_post(term->loop, &term->input_post);
 	loop_cancel_post(term->loop, &term->output_post);
+	loop_cancel_post(term->loop, &term->size_post);
 	if (term->in.fd >= 0)
 		close(term->in.fd);
 	if (term->out.fd >= 0)

@@ -19,6 +19,8 @@ struct viewer {
 	struct loop_fd event;
 	struct viewers *all;
 	struct viewer *next;
+	uint64_t id;
+	unsigned columns, rows; // of its terminal; 0: not told
 	struct term_view view;
 	bool read_only;
 	bool input_ended;  // it sends no more
@@ -33,6 +35,39 @@ struct viewer {
 	char input[];
 };
 
+// -- size --
+
+static void choose_size(struct viewers *all)
+{
+	const struct viewer *viewer = all->list; // the newest
+
+	while (viewer && !viewer->columns)
+		viewer = viewer->next;
+	term_set_view_size(all->term, viewer ? viewer->columns : 0, viewer ? viewer->rows : 0);
+}
+
+static void set_size(struct viewer *viewer, unsigned columns, unsigned rows)
+{
+	if (columns == viewer->columns && rows == viewer->rows)
+		return;
+	viewer->columns = columns;
+	viewer->rows = rows;
+	choose_size(viewer->all);
+}
+
+int viewers_resize(struct viewers *viewers, uint64_t id, unsigned columns, unsigned rows)
+{
+	struct viewer *viewer = viewers->list;
+
+	while (viewer && viewer->id != id)
+		viewer = viewer->next;
+	if (!viewer)
+		return -ENOENT;
+	if (!viewer->output_ended)
+		set_size(viewer, columns, rows);
+	return 0;
+}
+
 // -- life of one --
 
 static void drop_viewer(struct viewer *viewer)
@@ -42,6 +77,7 @@ static void drop_viewer(struct viewer *viewer)
 
 	while (*link != viewer)
 		link = &(*link)->next;
+	set_size(viewer, 0, 0);
 	*link = viewer->next;
 	if (!--all->count)
 		term_watch(all->term, NULL, NULL);
@@ -158,6 +194,8 @@ static void serve(struct viewer *viewer)
 {
 	send_output(viewer);
 	type_input(viewer);
+	if (viewer->output_ended)
+		set_size(viewer, 0, 0);
 	if (is_over(viewer))
 		drop_viewer(viewer);
 	else
@@ -225,6 +263,7 @@ static struct viewer *new_viewer(struct viewers *viewers, int fd, struct viewer_
 		return NULL;
 	viewer->event = (struct loop_fd){ .fd = fd, .ready = viewer_ready };
 	viewer->all = viewers;
+	viewer->id = wish.id;
 	viewer->read_only = wish.read_only;
 	viewer->view = term_recall(viewers->term, wish.history ? VIEWERS_HISTORY_BYTES : 0);
 	viewer->input_end = typed_bytes;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "loop.h"
 #include "term.h"
@@ -30,6 +31,7 @@ struct viewers {
 struct viewer_wish {
 	bool history;   // begins with the last lines
 	bool read_only; // what it sends is thrown away
+	uint64_t id;    // for viewers_resize()
 	const char *typed;
 	size_t typed_bytes; // sent already
 };
@@ -43,5 +45,10 @@ void viewers_exit(struct viewers *viewers);
 bool viewers_make_room(struct viewers *viewers);
 // Takes over the socket @fd, which is non-blocking, also on failure. Returns 0 or -errno.
 int viewers_add(struct viewers *viewers, int fd, struct viewer_wish wish) MUST_CHECK;
+// The size of the terminal of the viewer that was added as @id; neither is 0. Of those that
+// have told one, and are still there, the one that was added last counts: the console has its
+// size. -ENOENT: there is no such viewer.
+int viewers_resize(struct viewers *viewers, uint64_t id, unsigned columns, unsigned rows)
+	MUST_CHECK;
 
 #endif

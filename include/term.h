@@ -92,7 +92,11 @@ size_t term_look(struct term *term, struct term_view *view, uint8_t *data, size_
 // Takes up to @len bytes of input and returns how many. Who watches; any thread.
 size_t term_type(struct term *term, const uint8_t *data, size_t len);
 
-// Columns and rows; false when it is not a terminal.
+// The size that the console has from now on, which is that of a viewer's terminal; 0 by 0: of
+// its own terminal again. Who watches; any thread.
+void term_set_view_size(struct term *term, unsigned columns, unsigned rows);
+
+// Columns and rows; false when there is neither a terminal nor a viewer's.
 bool term_size(struct term *term, unsigned *columns, unsigned *rows);
 bool term_is_tty(struct term *term);
 // The newest output, at most @size - 1 bytes, cut to whole lines, NUL-terminated.

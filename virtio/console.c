@@ -32,8 +32,7 @@ struct virtio_console {
 	struct virtio_device vdev;
 	struct term *term;
 	struct term_frontend frontend;
-	bool has_size;
-	atomic_uint size; // columns | rows << 16: read on vCPU threads
+	atomic_uint size; // columns | rows << 16, 0: not known; read on vCPU threads
 	// Queue side.
 	bool listens; // the driver takes input: see start_listening()
 	struct loop_timer silent;
@@ -217,7 +216,7 @@ static void on_resized(void *opaque, unsigned columns, unsigned rows)
 
 static uint64_t console_features(struct virtio_device *vdev)
 {
-	return to_console(vdev)->has_size ? CONSOLE_F_SIZE : 0;
+	return CONSOLE_F_SIZE; // a viewer with a terminal may come
 }
 
 static void console_config_read(struct virtio_device *vdev, uint32_t offset, void *data,
@@ -265,8 +264,8 @@ int virtio_console_create(struct virtio_device **vdev, const char *name, struct 
 		return fail(ENOMEM, "%s", name);
 	console->term = term;
 	console->silent.expired = on_silent;
-	console->has_size = term_size(term, &columns, &rows);
-	atomic_init(&console->size, pack_size(columns, rows));
+	if (term_size(term, &columns, &rows))
+		atomic_init(&console->size, pack_size(columns, rows));
 	console->frontend = (struct term_frontend){
 		.input = on_input,
 		.output_ready = on_output_ready,

@@ -131,6 +131,27 @@ exec 7<&-
 wait
 is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
+# guest_sizes FILE: prints "NNN columns" as soon as its virtio console has 132 columns and 43
+# rows, then 100 and 50, then 90 and 20 (virtio 1.2 4.2.2, 5.3.4: both in one word of its first
+# device's configuration).
+guest_sizes() {
+	local size
+
+	begin
+	say $'ready\n'
+	li $t0 0x10001100
+	for size in 132x43 100x50 90x20; do
+		label "wait$size"
+		lw $t1 $t0 0
+		li $t2 $((${size#*x} << 16 | ${size%x*}))
+		bne $t1 $t2 "wait$size"
+		say "${size%x*} columns"$'\n'
+		li $t0 0x10001100
+	done
+	hang
+	finish_image "$1"
+}
+
 # -- a terminal --
 
 if ! has_terminals; then
@@ -172,6 +193,44 @@ screen_shows 'has ended: powered off'
 closed "the VM's end" 0
 like "which is told on a line of its own" "$(<"$work/screen")" $'\nkvik console: VM one: has ended'
 wait "$pid"
+
+# Its size, that of one who comes later, and, when he has left, the first one's again.
+guest_sizes "$work/sizes"
+"$kvik" run -n none --name one -m 16M -c 1 --console virtio "$work/sizes" </dev/null >"$work/one.out" 2>&1 &
+pid=$!
+wait_for 10 grep -q ready "$work/one.out"
+script -qefc "stty cols 132 rows 43; tty >$work/tty; exec $kvik console one" /dev/null <"$work/stuck" >/dev/null 2>&1 &
+first=$!
+exec 7>"$work/stuck"
+sized() { wait_for 10 grep -q "$1" "$work/one.out" || not_ok "the guest's console has $1" "$(<"$work/one.out")"; }
+sized '132 columns'
+cat >"$work/session" <<EOT
+stty cols 100 rows 50
+stty -g >$work/before
+$kvik console one
+echo \$? >$work/status
+stty -g >$work/after
+EOT
+open_terminal
+sized '100 columns'
+stty -F "$(<"$work/tty")" cols 90 rows 20
+sleep 0.2
+unlike "the size of the one who came last counts" "$(<"$work/one.out")" '90 columns'
+type_keys '\001d'
+closed "a viewer leaves" 0
+sized '90 columns'
+is "the guest's console has the viewers' sizes" "$(<"$work/one.out")" $'ready\n132 columns\n100 columns\n90 columns'
+printf '\001d' >&7
+wait "$first"
+exec 7>&-
+kill "$pid"
+{ wait "$pid"; } 2>/dev/null
+cat >"$work/session" <<EOT
+stty -g >$work/before
+sh -c 'echo \$\$ >$work/pid; exec "\$@"' sh "$kvik" console one
+echo \$? >$work/status
+stty -g >$work/after
+EOT
 
 start one echo
 open_terminal

@@ -188,6 +188,15 @@ def try_console(schema, path):
         request, reply = Client(schema, path).ask("console", arguments)
         report(schema.allows("request", request) and "result" in reply,
                f"console {arguments or ''}", reply)
+    viewer, client = Client(schema, path), Client(schema, path)
+    number = viewer.ask("console")[1]["result"]["viewer"]
+    for size in {"columns": 132, "rows": 43}, {"columns": 65535, "rows": 65535}:
+        request, reply = client.ask("console-size", {"viewer": number, **size})
+        report(schema.allows("request", request) and "result" in reply, f"console-size {size}", reply)
+    for size in {"columns": 132}, {"columns": 0, "rows": 43}, {"columns": 80, "rows": 65536}, {"rows": "a"}:
+        request, reply = client.ask("console-size", {"viewer": number, **size})
+        report(not schema.allows("request", request) and code_of(reply) == "invalid-argument",
+               f"refused: console-size {size}", reply)
 
 
 def names_in_manual(manual, heading):

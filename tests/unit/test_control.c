@@ -382,6 +382,19 @@ static void test_host_without_descriptors(void **state)
 
 // -- the console --
 
+static void assert_reply(int fd, const char *command, const char *arguments, const char *behind,
+			 const char *wanted)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "{\"command\":\"%s\",\"arguments\":%s}\n%s", command,
+		 arguments, behind);
+	raw_send(fd, line, strlen(line));
+	raw_line(fd, line, sizeof(line));
+	if (!strstr(line, wanted))
+		fail_msg("answer to %s %s: %s", command, arguments, line);
+}
+
 // From the greeting to the request's answer.
 static int console_client(const char *arguments, const char *wanted)
 {
@@ -389,12 +402,7 @@ static int console_client(const char *arguments, const char *wanted)
 	char line[256];
 
 	raw_line(fd, line, sizeof(line));
-	snprintf(line, sizeof(line), "{\"command\":\"console\",\"arguments\":%s}\ntyped",
-		 arguments);
-	raw_send(fd, line, strlen(line));
-	raw_line(fd, line, sizeof(line));
-	if (!strstr(line, wanted))
-		fail_msg("answer to console %s: %s", arguments, line);
+	assert_reply(fd, "console", arguments, "typed", wanted);
 	return fd;
 }
 
@@ -418,7 +426,7 @@ static void test_connection_becomes_the_console(void **state)
 	int fd;
 
 	term_write(rig->term, (const uint8_t *)"before\n", 7);
-	fd = console_client("{}", "\"result\":{}");
+	fd = console_client("{}", "\"result\":{\"viewer\":1}");
 	raw_line(fd, line, sizeof(line));
 	assert_string_equal(line, "before");
 	assert_typed(rig, "typed");
@@ -447,6 +455,38 @@ static void test_console_refusals(void **state)
 	assert_non_null(strstr(line, "\"busy\""));
 	close(fd);
 	assert_echo();
+}
+
+static void test_size_of_a_viewer(void **state)
+{
+	int viewer = console_client("{}", "\"result\":{\"viewer\":1}"), fd = raw_client();
+	static const char *const wrong[] = {
+		"{}",
+		"{\"viewer\":1,\"columns\":80}",
+		"{\"viewer\":1,\"columns\":80,\"rows\":0}",
+		"{\"viewer\":1,\"columns\":65536,\"rows\":25}",
+		"{\"viewer\":1,\"columns\":80,\"rows\":-25}",
+		"{\"viewer\":1,\"columns\":4294967376,\"rows\":25}",
+		"{\"viewer\":1,\"columns\":\"80\",\"rows\":25}",
+		"{\"viewer\":1,\"columns\":80,\"rows\":25,\"depth\":8}",
+		"{\"viewer\":2,\"columns\":80,\"rows\":25}", // which is no viewer
+		"{\"viewer\":-1,\"columns\":80,\"rows\":25}",
+	};
+	char line[256];
+	struct rig *rig = *state;
+	unsigned columns, rows;
+
+	raw_line(fd, line, sizeof(line));
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_reply(fd, "console-size", wrong[i], "", "\"invalid-argument\"");
+	assert_false(term_size(rig->term, &columns, &rows));
+	assert_reply(fd, "console-size", "{\"viewer\":1,\"columns\":65535,\"rows\":1}", "",
+		     "\"result\":{}");
+	assert_true(term_size(rig->term, &columns, &rows));
+	assert_int_equal(columns, 65535);
+	assert_int_equal(rows, 1);
+	close(viewer);
+	close(fd);
 }
 
 static void test_too_many_viewers(void **state)
@@ -564,6 +604,7 @@ int main(void)
 		control_test(test_host_without_descriptors),
 		control_test(test_connection_becomes_the_console),
 		control_test(test_console_refusals),
+		control_test(test_size_of_a_viewer),
 		control_test(test_too_many_viewers),
 		control_test(test_hostile_viewers),
 		control_test(test_late_answer),

@@ -241,6 +241,19 @@ static void test_size(void **state)
 	term_rig_await(&rig, &rig.resized_calls, 1);
 	assert_int_equal(rig.columns, 132);
 	assert_int_equal(rig.rows, 43);
+	// A viewer's, as long as there is one.
+	term_set_view_size(rig.term, 80, 25);
+	term_rig_await(&rig, &rig.resized_calls, 2);
+	assert_int_equal(rig.columns, 80);
+	assert_int_equal(rig.rows, 25);
+	term_set_view_size(rig.term, 80, 25);
+	kill(getpid(), SIGWINCH);
+	term_rig_await(&rig, &rig.resized_calls, 3);
+	assert_int_equal(rig.columns, 80);
+	term_set_view_size(rig.term, 0, 0);
+	term_rig_await(&rig, &rig.resized_calls, 4);
+	assert_int_equal(rig.columns, 132);
+	assert_int_equal(rig.rows, 43);
 	term_rig_exit(&rig);
 	kill(getpid(), SIGWINCH); // back to being ignored
 }

@@ -337,6 +337,69 @@ static void test_too_many(void **state)
 		close(fds[i]);
 }
 
+// -- size --
+
+static void assert_size(unsigned columns, unsigned rows)
+{
+	run_loops();
+	assert_int_equal(stage.rig.columns, columns);
+	assert_int_equal(stage.rig.rows, rows);
+}
+
+static void test_size_of_the_newest(void **state)
+{
+	int old, new, silent;
+
+	start_console();
+	old = add_viewer((struct viewer_wish){ .id = 1 });
+	assert_int_equal(viewers_resize(&stage.viewers, 1, 80, 25), 0);
+	assert_size(80, 25);
+	new = add_viewer((struct viewer_wish){ .id = 2 });
+	silent = add_viewer((struct viewer_wish){ .id = 3 });
+	assert_size(80, 25);
+	assert_int_equal(viewers_resize(&stage.viewers, 2, 132, 43), 0);
+	assert_size(132, 43);
+	assert_int_equal(viewers_resize(&stage.viewers, 1, 100, 50), 0);
+	assert_size(132, 43);
+	close(new);
+	assert_size(100, 50);
+	assert_int_equal(viewers_resize(&stage.viewers, 2, 10, 10), -ENOENT);
+	close(old);
+	assert_size(100, 50); // the console has no terminal of its own
+	close(silent);
+}
+
+static void assert_view_size(unsigned columns, unsigned rows)
+{
+	unsigned its_columns, its_rows;
+
+	run_loops();
+	assert_true(term_size(stage.rig.term, &its_columns, &its_rows));
+	assert_int_equal(its_columns, columns);
+	assert_int_equal(its_rows, rows);
+}
+
+// One that has gone may still have input for the guest.
+static void test_size_of_one_that_has_gone(void **state)
+{
+	int here, gone;
+
+	here = add_viewer((struct viewer_wish){ .id = 1 });
+	gone = add_viewer((struct viewer_wish){ .id = 2 });
+	assert_int_equal(viewers_resize(&stage.viewers, 1, 80, 25), 0);
+	assert_int_equal(viewers_resize(&stage.viewers, 2, 132, 43), 0);
+	assert_view_size(132, 43);
+	for (unsigned i = 0; i < 64; i++)
+		type(gone, "0123456789abcdef0123456789abcdef");
+	run_loops();
+	close(gone);
+	assert_view_size(80, 25);
+	assert_int_equal(stage.viewers.count, 2);
+	assert_int_equal(viewers_resize(&stage.viewers, 2, 10, 10), 0);
+	assert_view_size(80, 25);
+	close(here);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -352,6 +415,8 @@ int main(void)
 		TEST(test_input_waits_for_the_guest),
 		TEST(test_flood_of_input),
 		TEST(test_too_many),
+		TEST(test_size_of_the_newest),
+		TEST(test_size_of_one_that_has_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,12 +204,16 @@ static void test_size(void **state)
 	assert_int_equal(guest_read_config(&f->guest, 0, 4), UINT32_MAX);
 }
 
-static void test_no_size(void **state)
+static void test_size_comes_later(void **state)
 {
 	struct fixture f;
 
-	set_up(&f, false, 0);
-	assert_false(guest_device_features(&f.guest) & F_SIZE);
+	set_up(&f, false, F_SIZE);
+	assert_true(guest_device_features(&f.guest) & F_SIZE);
+	assert_int_equal(guest_read_config(&f.guest, 0, 4), 0);
+	f.term->frontend->resized(f.term->frontend->opaque, 132, 43);
+	assert_int_equal(take_interrupt(&f), VIRTIO_ISR_CONFIG);
+	assert_int_equal(guest_read_config(&f.guest, 0, 4), 43 << 16 | 132);
 	guest_exit(&f.guest);
 }
 
@@ -567,7 +571,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONSOLE_TEST(test_size),
-		cmocka_unit_test(test_no_size),
+		cmocka_unit_test(test_size_comes_later),
 		EACH_WAY(test_output),
 		EACH_WAY(test_backpressure),
 		EACH_WAY(test_reader_stopped),
