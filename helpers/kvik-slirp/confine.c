@@ -13,6 +13,7 @@
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,7 +24,9 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "ring.h"
 #include "slirp-helper.h"
+#include "tcp.h"
 
 #define NOBODY 65534
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -53,12 +56,49 @@ static int drop_capabilities(void)
 	return 0;
 }
 
+// -- limits --
+
+// Descriptors come first: without one libslirp refuses a connection, without memory it ends
+// the process.
+#define FILES_MAX 1024U
+// Two buffers of 128 KiB, their bookkeeping, and a packet of 64 KiB or two that wait.
+#define LIBSLIRP_CONNECTION_BYTES (512 * KIB)
+#define FLOW_BYTES (2ULL * RING_BYTES)
+// Packets that come in fragments, or not in their order: what a guest can make large.
+#define PACKETS_BYTES (256 * MIB)
+#define MEMORY_MAX \
+	(FILES_MAX * LIBSLIRP_CONNECTION_BYTES + TCP_FLOWS_MAX * FLOW_BYTES + PACKETS_BYTES)
+
+static void limit(int resource, uint64_t max)
+{
+	struct rlimit now;
+
+	if (getrlimit((__rlimit_resource_t)resource, &now))
+		return;
+	now.rlim_max = MIN(now.rlim_max, (rlim_t)max);
+	now.rlim_cur = MIN(now.rlim_cur, now.rlim_max);
+	setrlimit((__rlimit_resource_t)resource, &now);
+}
+
+// Libraries and buffers; a sanitizer's shadow.
+static uint64_t mapped_bytes(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+
+	if (statm && fscanf(statm, "%llu", &pages) != 1)
+		pages = 0;
+	if (statm)
+		fclose(statm);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void set_limits(void)
 {
-	const struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	setrlimit(RLIMIT_FSIZE, &none);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_NOFILE, FILES_MAX);
+	limit(RLIMIT_AS, mapped_bytes() + MEMORY_MAX);
 }
 
 // -- Landlock: files --

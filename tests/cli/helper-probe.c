@@ -56,6 +56,20 @@ static void try_sockets(void)
 	say("socket AF_PACKET", socket(AF_PACKET, SOCK_RAW, 0));
 }
 
+static int try_mapping(size_t bytes)
+{
+	void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return data == MAP_FAILED ? -1 : munmap(data, bytes);
+}
+
+static void try_limits(void)
+{
+	say("map 512 MiB", try_mapping(512UL << 20));
+	say("map 2 GiB", try_mapping(2UL << 30));
+	say("have 2000 files", fcntl(0, F_DUPFD, 2000));
+}
+
 static void try_calls(void)
 {
 	void *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -83,6 +97,7 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	if (!done++) {
 		try_files();
 		try_sockets();
+		try_limits();
 		try_calls();
 		close(out);
 		if (getenv("PROBE_EXEC"))
