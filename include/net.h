@@ -87,6 +87,9 @@ int net_attach(struct net *net, unsigned pair, struct loop *loop, struct net_eve
 void net_detach(struct net *net, unsigned pair);
 // How many of the pairs the guest uses: the others get no frames. Loop thread of pair 0.
 int net_use_pairs(struct net *net, unsigned pairs) MUST_CHECK;
+// The guest has been started anew: connections of the one before end. Attached, and the guest
+// uses no pair. Loop thread of pair 0.
+void net_forget(struct net *net);
 // Whether to call readable(): not while the guest has no buffers.
 void net_watch(struct net *net, unsigned pair, bool receive);
 

@@ -90,6 +90,9 @@ struct virtio_ops {
 	// does no harm. Main thread, vCPUs stopped, its loops standing still; of those that go
 	// on every queue is notified. NULL: nothing does.
 	void (*hold)(struct virtio_device *vdev, bool hold);
+	// Another guest comes: what somebody outside knows of the one before is to be forgotten.
+	// Register side, main thread, reset already. NULL: nobody knows anything.
+	void (*forget)(struct virtio_device *vdev);
 	// Tells what the device has counted, on the main thread at any time; NULL: nothing.
 	void (*metrics)(struct virtio_device *vdev, struct metric_sink *sink);
 	// Frees the model; vCPUs joined.

@@ -10,6 +10,7 @@ struct net_ops {
 	int (*attach)(struct net *net, unsigned pair, struct loop *loop, struct net_events events);
 	void (*detach)(struct net *net, unsigned pair);
 	int (*use_pairs)(struct net *net, unsigned pairs); // NULL: there is one
+	void (*forget)(struct net *net);                   // NULL: it knows of none
 	void (*watch)(struct net *net, unsigned pair, bool receive);
 	int (*send)(struct net *net, unsigned pair, const struct iovec *iov, unsigned count);
 	ssize_t (*receive)(struct net *net, unsigned pair, const struct iovec *iov, unsigned count);

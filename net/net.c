@@ -67,6 +67,12 @@ int net_use_pairs(struct net *net, unsigned pairs)
 	return net->ops->use_pairs ? net->ops->use_pairs(net, pairs) : 0;
 }
 
+void net_forget(struct net *net)
+{
+	if (net->ops->forget)
+		net->ops->forget(net);
+}
+
 void net_watch(struct net *net, unsigned pair, bool receive)
 {
 	net->ops->watch(net, pair, receive);

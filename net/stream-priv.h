@@ -20,6 +20,9 @@ struct stream_source {
 	// The connection is gone, its descriptor closed. @why as in "the peer closed it". Says
 	// so to the user. May set redial_ns. Loop thread.
 	void (*lost)(struct stream *stream, const char *why);
+	// Makes a connection in place of the one that has just been closed, to a peer that knows
+	// nothing of it: as dial(). NULL: the peer stays, whoever the guest is.
+	int (*renew)(struct stream *stream);
 	// What else the source watches; NULL: nothing. Attach as net_attach().
 	int (*attach)(struct stream *stream);
 	void (*detach)(struct stream *stream);

@@ -155,6 +155,25 @@ void stream_lose(struct stream *stream, const char *why)
 	end_round_soon(stream);
 }
 
+// The link stays up.
+static void stream_forget(struct net *net)
+{
+	struct stream *stream = stream_of(net);
+	int fd;
+
+	if (!stream->source->renew || stream->fd < 0)
+		return;
+	unwatch_peer(stream);
+	close(stream->fd);
+	stream->fd = -1;
+	fd = stream->source->renew(stream);
+	if (fd >= 0)
+		stream_connect(stream, fd);
+	else
+		redial_later(stream);
+	end_round_soon(stream); // to tell the link
+}
+
 static void peer_ready(struct loop_fd *self, uint32_t epoll_events)
 {
 	struct stream *stream = container_of(self, struct stream, peer);
@@ -391,6 +410,7 @@ static const struct net_ops stream_ops = {
 	.close = stream_close,
 	.attach = stream_attach,
 	.detach = stream_detach,
+	.forget = stream_forget,
 	.watch = stream_watch,
 	.send = stream_send,
 	.receive = stream_receive,

@@ -60,6 +60,15 @@ static void lost(struct stream *stream, const char *why)
 	net->failing = true;
 }
 
+// With its process go all connections of a helper, and nothing less makes it forget them.
+static int renew(struct stream *stream)
+{
+	char how[64];
+
+	helper_stop(&user_of(stream)->helper, how, sizeof(how));
+	return start(stream);
+}
+
 static int attach(struct stream *stream)
 {
 	helper_watch(&user_of(stream)->helper, stream->loop);
@@ -85,6 +94,7 @@ static void close_user(struct stream *stream)
 static const struct stream_source helper_source = {
 	.dial = start,
 	.lost = lost,
+	.renew = renew,
 	.attach = attach,
 	.detach = detach,
 	.close = close_user,

@@ -278,6 +278,8 @@ static void mmio_reset(struct device *dev)
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
 
 	virtio_reset(mmio->vdev);
+	if (mmio->vdev->ops->forget)
+		mmio->vdev->ops->forget(mmio->vdev);
 	mmio->device_features_sel = 0;
 	mmio->driver_features_sel = 0;
 	mmio->queue_sel = 0;

@@ -230,6 +230,18 @@ static void hold(struct virtio_device *vdev, bool hold)
 		net_vhost_hold(&net->pairs[i], hold);
 }
 
+static void forget_guest(void *arg)
+{
+	net_forget(arg);
+}
+
+static void forget(struct virtio_device *vdev)
+{
+	struct virtio_net *net = to_net(vdev);
+
+	net_on_pair(net, 0, forget_guest, net->net);
+}
+
 // -- life --
 
 struct attachment {
@@ -347,6 +359,7 @@ static const struct virtio_ops net_ops = {
 	.reset = reset,
 	.notify = notify,
 	.hold = hold,
+	.forget = forget,
 	.metrics = net_metrics,
 	.free = virtio_net_free,
 };

@@ -81,6 +81,35 @@ last=$(helper)
 stop
 if wait_for 2 is_gone "$last"; then pass "it ends with kvik"; else not_ok "it ends with kvik"; fi
 
+# Connections that a guest has left behind: to a port that leads to one that does not answer.
+guest_restart "$work/restart"
+mkfifo "$work/typed"
+port=$((20000 + RANDOM % 10000))
+"$kvik" run --name left -m 16M -c 1 -n "user,hostfwd=tcp:127.0.0.1:$port-22" \
+	"$work/restart" <"$work/typed" >"$work/out" 2>"$work/err" & pid=$!
+exec 8>"$work/typed"
+wait_for 10 grep -q ready "$work/out"
+files() { find "/proc/$(helper)/fd" -mindepth 1 | wc -l; }
+has_files() { [ "$(files)" = "$1" ]; }
+reaches() { (exec 7<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+at_first=$(files)
+left=()
+for _ in {1..300}; do
+	exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+	left+=("$fd")
+done
+wait_for 10 has_files $((at_first + ${#left[@]}))
+is "300 connections to the guest" "$(files)" $((at_first + 300))
+echo -n r >&8
+wait_for 10 has_files "$at_first"
+is "the next guest has none of them" "$(files):$(grep -c ready "$work/out")" "$at_first:2"
+if wait_for 5 reaches; then pass "its port is there"; else not_ok "its port is there" "$(cat "$work/err")"; fi
+is "nobody was told" "$(grep -v 'the guest reboots' "$work/err")" ""
+echo -n q >&8
+exec 8>&-
+wait "$pid"
+for fd in "${left[@]}"; do exec {fd}>&-; done
+
 # --- what it may do ---
 
 case ${OBJ:-} in
@@ -129,6 +158,9 @@ may "socket AF_UNIX" "Operation not permitted"
 may "socket AF_NETLINK" "Operation not permitted"
 may "socket AF_PACKET" "Operation not permitted"
 may "map data" works
+may "map 512 MiB" works
+may "map 2 GiB" "Cannot allocate memory"
+may "have 2000 files" "Invalid argument"
 may "map code" "Operation not permitted"
 may "data into code" "Operation not permitted"
 may fork "Operation not permitted"

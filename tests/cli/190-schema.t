@@ -4,21 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/guest.sh"
 
-# Restarts for each "r" that it reads; powers off at a "q".
-guest_restart() {
-	begin
-	say $'ready\n'
-	label next
-	get_key
-	addi $t0 $zero 0x72
-	beq $a0 $t0 restart
-	poweroff
-	label restart
-	reboot
-	hang
-	finish_image "$1"
-}
-
 if ! python3 -c 'import jsonschema' 2>/dev/null; then
 	skip "the schema" "python3-jsonschema is not installed"
 	finish

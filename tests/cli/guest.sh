@@ -217,6 +217,21 @@ guest_echo() {
 	finish_image "$1"
 }
 
+# Restarts for each "r" that it reads; powers off at a "q".
+guest_restart() {
+	begin
+	say $'ready\n'
+	label next
+	get_key
+	addi $t0 $zero 0x72
+	beq $a0 $t0 restart
+	poweroff
+	label restart
+	reboot
+	hang
+	finish_image "$1"
+}
+
 # Prints "ready", and "jump" whenever time went on by more than a second between one look
 # and the next.
 guest_clock() {

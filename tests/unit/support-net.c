@@ -130,6 +130,11 @@ static void script_stop_ring(struct net *net, unsigned queue, struct net_ring *r
 	script_of(net)->rings[queue].stops++;
 }
 
+static void script_forget(struct net *net)
+{
+	script_of(net)->forgotten++;
+}
+
 static void script_close(struct net *net)
 {
 	script_of(net)->closed++;
@@ -140,6 +145,7 @@ static const struct net_ops script_ops = {
 	.attach = script_attach,
 	.detach = script_detach,
 	.use_pairs = script_use_pairs,
+	.forget = script_forget,
 	.watch = script_watch,
 	.send = script_send,
 	.receive = script_receive,

@@ -27,6 +27,7 @@ struct script_net {
 	atomic_uint offloads;
 	atomic_uint pairs_used;
 	atomic_uint closed;
+	atomic_uint forgotten;
 	// Where net.info.ring_features says that somebody else serves the rings.
 	const struct memory *ring_memory;
 	uint64_t ring_features;

@@ -188,6 +188,31 @@ static void test_a_killed_helper_is_replaced(void **state)
 	rig_exit(&test->rig);
 }
 
+// A guest that was started anew finds its link as it was, and a helper that does not know it.
+static void test_another_helper_for_another_guest(void **state)
+{
+	struct user_test *test = *state;
+	struct net_config config = user_config();
+	pid_t pid;
+
+	begin(test, ECHO, &config);
+	expect_echo(&test->rig);
+	pid = helper_of(test)->pid;
+	net_forget(test->rig.net);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_not_equal(helper_of(test)->pid, pid);
+	expect_echo(&test->rig);
+	assert_int_equal(test->rig.link_changes, 0);
+
+	// One that ended on its own is replaced anyhow.
+	assert_int_equal(kill(helper_of(test)->pid, SIGKILL), 0);
+	run_until(&test->rig, test->rig.link_changes == 1);
+	net_forget(test->rig.net);
+	run_until(&test->rig, test->rig.link_changes == 2);
+	expect_echo(&test->rig);
+	rig_exit(&test->rig);
+}
+
 static unsigned times_started(const struct user_test *test)
 {
 	struct stat st;
@@ -445,6 +470,7 @@ int main(void)
 		USER_TEST(test_checksums),
 		USER_TEST(test_what_it_is),
 		USER_TEST(test_a_killed_helper_is_replaced),
+		USER_TEST(test_another_helper_for_another_guest),
 		USER_TEST(test_a_failing_helper_is_started_ever_more_rarely),
 		USER_TEST(test_a_program_that_is_none),
 		USER_TEST(test_close_ends_the_helper),

@@ -739,6 +739,19 @@ static void test_reset_forgets(void **state)
 	assert_int_equal(elem.len, HEADER_BYTES + 60);
 }
 
+// Who resets the device may be a guest that goes on; who resets the machine is not.
+static void test_another_guest(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	guest_write32(&f->guest, MMIO_STATUS, 0);
+	start(f, F_ALL);
+	assert_int_equal(f->script.forgotten, 0);
+	f->guest.dev->ops->reset(f->guest.dev);
+	assert_int_equal(f->script.forgotten, 1);
+}
+
 // The same with packed rings.
 static void test_packed(void **state)
 {
@@ -833,6 +846,7 @@ int main(void)
 		cmocka_unit_test(test_rate_of_sending),
 		cmocka_unit_test(test_rate_of_receiving),
 		NET_TEST(test_reset_forgets),
+		NET_TEST(test_another_guest),
 		NET_TEST(test_packed),
 		NET_TEST(test_packed_of_any_size),
 	};
