@@ -17,6 +17,7 @@
 #include "remote.h"
 #include "signals.h"
 #include "term.h"
+#include "vm.h"
 
 #define PIECE_BYTES 4096
 #define LINGER_S 1
@@ -181,9 +182,13 @@ static void input_ended(void *opaque)
 	rearm_linger(console);
 }
 
-static void output_ended(void *opaque)
+static void output_ended(void *opaque, bool failed)
 {
-	leave(opaque, LEFT);
+	struct console *console = opaque;
+
+	if (failed)
+		console->status = VM_STATUS_USAGE;
+	leave(console, LEFT);
 }
 
 static void lingered(struct loop_timer *timer)

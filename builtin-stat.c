@@ -311,6 +311,16 @@ static bool wait_for_next(const struct stat_args *args)
 	return true;
 }
 
+static int parse_watch(void *value, const char *argument)
+{
+	unsigned *seconds = value;
+	int err = remote_parse_seconds("--watch", argument, seconds);
+
+	if (!err && !*seconds)
+		err = fail_msg(EINVAL, "--watch %s: give at least one second", argument);
+	return err;
+}
+
 int cmd_stat(int argc, char **argv)
 {
 	struct stat_args args = { 0 };
@@ -321,8 +331,8 @@ int cmd_stat(int argc, char **argv)
 		  &args.prometheus },
 		{ OPTION_FLAG, 0, "zeroes", NULL, "Show also what has not happened yet",
 		  &args.all_values },
-		{ OPTION_UINT, 'w', "watch", "SECONDS", "Show them again after so many seconds",
-		  &args.watch_s },
+		{ OPTION_CALL, 'w', "watch", "SECONDS", "Show them again after so many seconds",
+		  &args.watch_s, parse_watch },
 		{ .kind = OPTION_END },
 	};
 	const struct command_usage usage = {

@@ -156,6 +156,12 @@ static int usage_error(const struct remote *remote, const struct command_usage *
 	return VM_STATUS_USAGE;
 }
 
+static int too_many(char *const *names)
+{
+	err("'%s' and '%s': this is for one VM at a time; name one", names[0], names[1]);
+	return VM_STATUS_USAGE;
+}
+
 int remote_run(struct remote *remote, const struct command_usage *usage, int argc, char **argv,
 	       int (*act)(struct remote *remote, struct control_client *client))
 {
@@ -166,8 +172,10 @@ int remote_run(struct remote *remote, const struct command_usage *usage, int arg
 	remote->served = 0;
 	if (ret)
 		return ret == OPTIONS_HELP ? 0 : VM_STATUS_USAGE;
-	if (!remote->name + !count + !remote->all != 2 || (remote->one_only && count > 1))
+	if (!remote->name + !count + !remote->all != 2)
 		return usage_error(remote, usage);
+	if (remote->one_only && count > 1)
+		return too_many(operands);
 	if (remote->all)
 		return serve_all(remote, act);
 	if (remote->name)

@@ -42,6 +42,13 @@ static int open_log(const char *path, bool *made)
 		fd = open(path, flags | O_CREAT, 0600);
 	if (fd < 0)
 		return cannot_open_log(path);
+	// Some files open, and take nothing: /dev/full, and those of /proc.
+	if (write(fd, "", 0) < 0) {
+		int err = fail(errno, "--log %s: write", path);
+
+		close(fd);
+		return err;
+	}
 	fcntl(fd, F_SETFL, O_APPEND);
 	return fd;
 }

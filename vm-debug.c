@@ -27,17 +27,20 @@ static int unpack_request(const struct control_call *call, struct debug_request 
 static bool check_request(struct vm *vm, struct control_call *call,
 			  const struct debug_request *request)
 {
-	const char *problem = NULL;
+	unsigned last = vm->config->cpus - 1;
+	bool ok = false;
 
 	if (request->sysrq && strlen(request->sysrq) != 1)
-		problem = "sysrq is one character";
-	else if (request->nmi >= (json_int_t)vm->config->cpus)
-		problem = "there is no such vCPU to interrupt";
+		control_fail(call, "invalid-argument", "sysrq is one character");
+	else if (request->nmi > (json_int_t)last)
+		control_fail(call, "invalid-argument",
+			     "it has no vCPU %lld to interrupt; give 0 to %u",
+			     (long long)request->nmi, last);
 	else if (!request->dump && request->nmi < 0 && !request->sysrq)
-		problem = "the arguments are dump, nmi or sysrq";
-	if (problem)
-		control_fail(call, "invalid-argument", "%s", problem);
-	return !problem;
+		control_fail(call, "invalid-argument", "the arguments are dump, nmi or sysrq");
+	else
+		ok = true;
+	return ok;
 }
 
 static bool press_sysrq(struct vm *vm, struct control_call *call, uint8_t key)

@@ -554,13 +554,24 @@ static int dump_device_tree(struct vm *vm)
 	return err ? fail(-err, "--dump-dtb %s: write", path) : 0;
 }
 
+static unsigned first_cpu(const cpu_set_t *cpus)
+{
+	unsigned cpu = 0;
+
+	while (!CPU_ISSET(cpu, cpus))
+		cpu++;
+	return cpu;
+}
+
 static int pin_vcpus(struct vm *vm)
 {
 	const cpu_set_t *cpus = &vm->config->vcpu_affinity;
 	int err = CPU_COUNT(cpus) ? vcpu_set_pin(&vm->vcpus, cpus) : 0;
 
-	return err ? fail(-err, "--vcpu-affinity: none of these CPUs can be had; name others "
-				"('taskset -cp $$' tells which there are)") :
+	return err ? fail_msg(-err,
+			      "--vcpu-affinity: none of the CPUs from %u on can be had; name "
+			      "others ('taskset -cp $$' tells which there are)",
+			      first_cpu(cpus)) :
 		     0;
 }
 

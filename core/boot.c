@@ -44,7 +44,7 @@ static int open_initrd(struct boot *boot, const char *path)
 {
 	if (boot->initrd_fd >= 0)
 		return 0;
-	boot->initrd_fd = image_open_file(path);
+	boot->initrd_fd = image_open_file("initrd", path);
 	return MIN(boot->initrd_fd, 0);
 }
 

@@ -38,12 +38,12 @@ int image_file_size(const char *path, int fd, uint64_t *size_bytes)
 		return fail_msg(EINVAL, "%s: is %s; name a regular file", path,
 				file_type(st.st_mode));
 	if (!st.st_size)
-		return fail_msg(EINVAL, "%s: is empty", path);
+		return fail_msg(EINVAL, "%s: is empty; name another file", path);
 	*size_bytes = st.st_size;
 	return 0;
 }
 
-int image_open_file(const char *path)
+int image_open_file(const char *what, const char *path)
 {
 	// O_NONBLOCK: opening a pipe must not wait for its writer.
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -51,7 +51,7 @@ int image_open_file(const char *path)
 	int rc;
 
 	if (fd < 0)
-		return fail(errno, "open %s", path);
+		return fail(errno, "%s %s", what, path);
 	rc = image_file_size(path, fd, &size_bytes);
 	if (!rc)
 		return fd;

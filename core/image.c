@@ -246,7 +246,7 @@ static int read_image(struct image *image, const char *path, int fd)
 
 int image_open(struct image *image, const char *path)
 {
-	int fd = image_open_file(path);
+	int fd = image_open_file("kernel", path);
 
 	return fd < 0 ? fd : read_image(image, path, fd);
 }

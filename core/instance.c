@@ -23,6 +23,7 @@
 
 #include "log.h"
 
+#define REMEDY "set KVIK_RUNTIME_DIR to a directory of yours"
 #define LOCK_SUFFIX ".lock"
 #define SOCKET_SUFFIX ".sock"
 #define LOG_SUFFIX ".log"
@@ -55,12 +56,14 @@ bool instance_name_is_valid(const char *name)
 
 // -- the directory --
 
-static void directory_path(char *path, size_t size)
+static int directory_path(char *path, size_t size)
 {
 	const char *own = getenv("KVIK_RUNTIME_DIR");
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
-	if (own && own[0] == '/')
+	if (own && own[0] && own[0] != '/')
+		return fail_msg(EINVAL, "KVIK_RUNTIME_DIR=%s: is no absolute path; give one", own);
+	if (own && own[0])
 		snprintf(path, size, "%s", own);
 	else if (geteuid() == 0)
 		snprintf(path, size, "/run/kvik");
@@ -68,6 +71,12 @@ static void directory_path(char *path, size_t size)
 		snprintf(path, size, "%s/kvik", runtime);
 	else
 		snprintf(path, size, "/tmp/kvik-%u", (unsigned)geteuid());
+	return 0;
+}
+
+static int unfit_directory(int errnum, const char *path, const char *what)
+{
+	return fail_msg(errnum, "%s, for the names of running VMs: %s: %m; " REMEDY, path, what);
 }
 
 // Another user's directory could lead to sockets of that user's choice.
@@ -80,7 +89,7 @@ static int check_directory(int fd, const char *path)
 	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
 		return fail_msg(EPERM,
 				"%s: belongs to somebody else, or others may write there; "
-				"remove it, or set XDG_RUNTIME_DIR to a directory of yours",
+				"remove it, or " REMEDY,
 				path);
 	return 0;
 }
@@ -89,14 +98,15 @@ static int check_directory(int fd, const char *path)
 static int open_directory(bool create)
 {
 	char path[4096];
-	int fd, err;
+	int fd, err = directory_path(path, sizeof(path));
 
-	directory_path(path, sizeof(path));
+	if (err)
+		return err;
 	if (create && mkdir(path, 0700) && errno != EEXIST)
-		return fail(errno, "create %s, for the names of running VMs", path);
+		return unfit_directory(errno, path, "create");
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ENOENT : fail(errno, "open %s", path);
+		return errno == ENOENT ? -ENOENT : unfit_directory(errno, path, "open");
 	err = check_directory(fd, path);
 	if (err) {
 		close(fd);
@@ -160,6 +170,16 @@ static int name_is_taken(int dir_fd, const char *name)
 			name, pid);
 }
 
+static int cannot_lock(int errnum, const char *name)
+{
+	char path[4096];
+	int err = directory_path(path, sizeof(path));
+
+	return err ? err :
+		     fail_msg(errnum, "--name %s: make %s/%s" LOCK_SUFFIX ": %m; " REMEDY, name,
+			      path, name);
+}
+
 static int lock_name(int dir_fd, const char *name)
 {
 	struct timespec pause = { .tv_nsec = LOCK_TRY_MS * NSEC_PER_MSEC };
@@ -173,7 +193,7 @@ static int lock_name(int dir_fd, const char *name)
 	}
 	if (fd == -EWOULDBLOCK)
 		return name_is_taken(dir_fd, name);
-	return fd < 0 ? fail(-fd, "--name %s: lock it", name) : fd;
+	return fd < 0 ? cannot_lock(-fd, name) : fd;
 }
 
 static int write_pid(int lock_fd, const char *name)

@@ -224,7 +224,7 @@ static int read_source(struct symbols **symbols, const struct image_source *sour
 
 int symbols_open(struct symbols **symbols, const char *path)
 {
-	struct image_source source = { .path = path, .fd = image_open_file(path) };
+	struct image_source source = { .path = path, .fd = image_open_file("symbols", path) };
 	int rc;
 
 	if (source.fd < 0)

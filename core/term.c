@@ -117,7 +117,7 @@ static void output_failed(struct term *term, int errnum)
 	discard_output(term);
 	drop_output(term, SIZE_MAX);
 	if (term->events.unread)
-		term->events.unread(term->events.opaque);
+		term->events.unread(term->events.opaque, !reader_left);
 }
 
 // Writes one piece if that is possible within @timeout_ms. Returns 1; 0 if there

@@ -51,7 +51,7 @@ static int open_failed(int errnum, const struct disk_config *config)
 	case EISDIR:
 		return refuse_kind(path, S_IFDIR);
 	case ENOENT:
-		return fail(errnum, "disk %s (truncate -s 10G %s makes an empty one)", path, path);
+		return fail(errnum, "disk %s ('kvik disk create %s 10G' makes one)", path, path);
 	case EACCES:
 	case EPERM:
 	case EROFS:

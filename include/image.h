@@ -104,8 +104,9 @@ int image_unpack_whole(const struct image *image, uint8_t **data, size_t *size_b
 const char *image_packing(unsigned index, bool *built);
 
 // Opens a file to be read into RAM whole (an initrd). Returns its descriptor, which
-// the caller closes, or -errno after a message: it must be a regular file.
-int image_open_file(const char *path) MUST_CHECK;
+// the caller closes, or -errno after a message: it must be a regular file. @what it is to be is
+// told, too.
+int image_open_file(const char *what, const char *path) MUST_CHECK;
 // Reads all of it into RAM at @gpa. Returns 0, or -errno after a message: -ENOSPC when
 // it does not fit.
 int image_load_file(const char *path, int fd, struct memory *mem, uint64_t gpa,

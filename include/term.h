@@ -41,7 +41,8 @@ struct term_events {
 	void (*quit)(void *opaque);   // the user pressed Ctrl-a x
 	void (*detach)(void *opaque); // the user pressed Ctrl-a d
 	void (*ended)(void *opaque);  // the input has ended, and the device has taken it
-	void (*unread)(void *opaque); // nobody reads the output any more
+	// Nobody reads the output any more, or (@failed) it cannot be written.
+	void (*unread)(void *opaque, bool failed);
 	void *opaque;
 };
 

@@ -43,7 +43,7 @@ static int open_initrd(struct machine *machine)
 	struct x86_machine *priv = x86_machine_priv(machine);
 
 	if (priv->initrd_fd < 0)
-		priv->initrd_fd = image_open_file(machine->config->initrd_path);
+		priv->initrd_fd = image_open_file("initrd", machine->config->initrd_path);
 	return MIN(priv->initrd_fd, 0);
 }
 

@@ -58,7 +58,7 @@ for value in '' x -1 1- ',1' '1,' 3-2 1-2-3 0-1024 99999999999999999999 '1 2'; d
 	bad --vcpu-affinity "$value" 'is not a list of CPUs; give one such as 0-3,7'
 done
 good --vcpu-affinity 0
-refused "CPUs that there are not" '^kvik run: --vcpu-affinity: none of these CPUs can be had' \
+refused "CPUs that there are not" '^kvik run: --vcpu-affinity: none of the CPUs from 1023 on can be had; name others' \
 	run "$kernel" --accel soft --vcpu-affinity 1023
 
 for value in x -1 '' 1x 0x 18446744073709551616; do

@@ -34,7 +34,8 @@ is "packed by gzip, too" "$status:$out" "0:hello"
 
 # -- no kernel at all --
 
-refused "no such file" "$work/none.*No such file" run "$work/none"
+refused "no such file" "kernel $work/none: .*No such file" run "$work/none"
+refused "no such initrd" "initrd $work/none: .*No such file" run "$work/good" -i "$work/none"
 refused "a directory" "$work.*(directory|regular)" run "$work"
 mkfifo "$work/fifo"
 refused "a FIFO is not waited for" "$work/fifo" run "$work/fifo"

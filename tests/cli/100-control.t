@@ -85,6 +85,7 @@ is "stat: Prometheus has each name once" "$(grep '^# TYPE' "$work/out" | sort | 
 is "and both VMs" "$(grep -c '^kvik_cpu_time_seconds_total{vm="[a-z]*",source="kvik-vcpu-0"} [0-9.e-]*$' "$work/out")" 2
 limit_s=1 run stat one --watch 0.1
 is "stat: a number of seconds" "$status" 125
+refused "stat: all the time" '--watch 0: give at least one second' stat one --watch 0
 
 # A longer pause than any host keeps a thread waiting for.
 guest_clock "$work/clock"
@@ -122,7 +123,7 @@ run resume one
 wait "$resumer"
 is "wait: it is running" "$?:$(<"$work/running")" '0:{"name":"one","state":"running","status":0}'
 refused "wait: another state" "is not a state; use stopped" wait --for asleep one
-refused "events: of one VM" "which VM\? name one, as in 'kvik events NAME'\$" events one two
+refused "events: of one VM" "'one' and 'two': .*name one\$" events one two
 run stop --force one nobody
 wait "$waiter"
 is "wait: its status" "$?" 143
@@ -182,6 +183,9 @@ wait "${pids[-1]}" 2>/dev/null
 
 # A VM runs also where it can have no socket.
 guest_poweroff "$work/poweroff"
+KVIK_RUNTIME_DIR=here run list
+is "a directory must be absolute" "$status:$err" \
+	"1:kvik list: KVIK_RUNTIME_DIR=here: is no absolute path; give one"
 KVIK_RUNTIME_DIR=/proc/none run run -n none "$work/poweroff"
 is "without a directory for sockets" "$status:$out" "0:hello"
 like "it warns" "$err" "cannot reach this VM"

@@ -69,7 +69,7 @@ run debug --nmi 0 one
 is "an NMI, where there is none" "$status:$err" \
 	"1:kvik debug: VM one: a vCPU of this VM has no NMI; try sysrq"
 run debug --nmi 2 one
-is "an NMI for nobody" "$status:$err" "1:kvik debug: VM one: there is no such vCPU to interrupt"
+is "an NMI for nobody" "$status:$err" "1:kvik debug: VM one: it has no vCPU 2 to interrupt; give 0 to 1"
 run debug --sysrq h one
 is "a console that nobody reads" "$status:$err" \
 	"1:kvik debug: VM one: its console takes no input now"

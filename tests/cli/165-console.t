@@ -48,6 +48,9 @@ shows early "from a pipe"
 run console one
 like "it is in the history, too" "$out" $'ready\nfrom a pipe'
 
+timeout 10 "$kvik" console one </dev/null >/dev/full 2>"$work/full"
+like "a full disk" "$?:$(<"$work/full")" '^125:.*write output: No space left on device'
+
 # What is sent and not waited for arrives nevertheless.
 printf 'in a hurry' >"$work/typed"
 input=$work/typed run console one --no-history --linger 0

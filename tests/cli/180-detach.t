@@ -66,6 +66,7 @@ for log in new old; do
 done
 is "a start that fails makes no log, and takes none away" \
 	"$(cd "$work" && ls new old 2>/dev/null):$(wc -c <"$work/old")" "old:0"
+refused "a log that takes nothing" "--log /dev/full: write: No space left" run -n none --log /dev/full "$work/echo"
 ln -s "$work/target" "$work/link"
 background bg none --log "$work/link"
 is "nor a link to one" "$(readlink "$work/link")" "$work/target"

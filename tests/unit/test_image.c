@@ -842,7 +842,7 @@ static void test_what_is_no_file(void **state)
 	assert_int_equal(image_open(&image, "/dev/zero"), -EINVAL);
 	assert_int_equal(image_open(&image, "/dev/null"), -EINVAL);
 	assert_int_equal(image_open(&image, ""), -ENOENT);
-	assert_int_equal(image_open_file("/dev/zero"), -EINVAL);
+	assert_int_equal(image_open_file("file", "/dev/zero"), -EINVAL);
 }
 
 static void test_empty_and_huge_files(void **state)
@@ -879,7 +879,7 @@ static void test_load_file(void **state)
 
 	fill(&file, 0);
 	write_file(path, file);
-	fd = image_open_file(path);
+	fd = image_open_file("file", path);
 	assert_true(fd >= 0);
 	unlink(path); // it is open
 	for (unsigned round = 0; round < 2; round++) {
