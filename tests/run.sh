@@ -6,9 +6,10 @@
 #
 # A program may be a script or a cmocka binary. What counts is not only what it says:
 # one that crashes, hangs, exits with an error without naming a failed test, or runs
-# fewer or more tests than it planned, adds a failure. TEST_TIMEOUT is the time in
-# seconds that each program gets, TEST_JOBS how many run at once (default: as
-# many as there are CPUs).
+# fewer or more tests than it planned, adds a failure. So does one in which a sanitizer
+# found something, be it in a process whose status nobody asks for. TEST_TIMEOUT is the
+# time in seconds that each program gets, TEST_JOBS how many run at once (default: as many
+# as there are CPUs).
 set -u
 export LC_ALL=C
 # What makes cmocka print TAP.
@@ -17,8 +18,8 @@ limit_s=${TEST_TIMEOUT:-300}
 
 jobs=${TEST_JOBS:-$(nproc)}
 
-# For program number N: N.log is what it said, N.report what there is to say of it, and N.sum,
-# which comes last, the sums.
+# For program number N: N.log is what it said, N.sanitizer.PID what a sanitizer said in one of
+# its processes, N.report what there is to say of it, and N.sum, which comes last, the sums.
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
@@ -61,11 +62,29 @@ judge_status() {
 	fi
 }
 
+# Has sanitizers write into files that begin with $1, since programs compare what kvik says.
+sanitizers_write() {
+	local name
+
+	for name in ASAN LSAN TSAN UBSAN; do
+		declare -n options=${name}_OPTIONS
+		export "${name}_OPTIONS=${options:+$options:}log_path=$1"
+	done
+}
+
+# Prints what sanitizers found. A thread that is past its end when LeakSanitizer looks at all
+# threads' registers is none of that, but it says so.
+sanitizers_found() {
+	cat "$1".* 2>/dev/null | grep -v '^==[0-9]*==Unable to get registers from thread [0-9]*\.$'
+}
+
 # run_one NUMBER PROGRAM
 run_one() {
-	local log=$work/$1.log program=$2 status p f s why verdict=ok start=$SECONDS
+	local log=$work/$1.log sanitizer=$work/$1.sanitizer
+	local program=$2 status p f s why verdict=ok start=$SECONDS
 
 	[[ $program == */* ]] || program=./$program
+	sanitizers_write "$sanitizer"
 	timeout -k 10 "$limit_s" "$program" >"$log" 2>&1 </dev/null
 	status=$?
 	read -r p f s why < <(count_tap "$log")
@@ -73,6 +92,9 @@ run_one() {
 		why=$(judge_status "$status" "$f")
 	else
 		why+="; exit status $status"
+	fi
+	if sanitizers_found "$sanitizer" >>"$log"; then
+		why=${why:+$why; }"a sanitizer found something"
 	fi
 	[ -z "$why" ] || f=$((f + 1))
 	[ "$f" = 0 ] || verdict=FAILED
@@ -86,7 +108,7 @@ run_one() {
 			grep -i '# *skip' "$log" | sed 's/^/    /'
 		fi
 	} >"$work/$1.report"
-	rm "$log"
+	rm -f "$log" "$sanitizer".*
 	echo "$p $f $s" >"$work/$1.sum.new"
 	mv "$work/$1.sum.new" "$work/$1.sum"
 }
