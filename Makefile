@@ -88,6 +88,13 @@ ifneq ($(wildcard $(KVM_ARCH)/kvm.c),)
 BASE_CFLAGS += -DHAVE_KVM=1
 endif
 CMD_SRC := $(sort $(filter-out vm%.c,$(wildcard *.c)))
+# What is busy while a VM runs comes first, side by side: the pages of the rest need not stay
+# in memory (include/pages.h).
+BUSY_SRC := $(filter-out core/aml.c core/boot% core/control-client.c core/fdt.c core/image% \
+	core/kvm-probe.c core/kvm-stats.c core/symbols% riscv/soft/% util/options.c util/parse.c,\
+	$(filter vm-run.c core/% virtio/% hw/% net/% util/% $(KVM_ARCH)/% \
+	$(addprefix disk/,bounce.c disk% engine% raw.c),$(LIB_SRC)))
+BUSY_OBJ := $(BUSY_SRC:%.c=$(OBJ)/%.o)
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(OBJ)/%.o)
 
@@ -102,13 +109,13 @@ $(OUT)kvik-slirp: $(SLIRP_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -lslirp -lseccomp
 
-$(BIN): $(CMD_OBJ) $(OBJ)/libkvik.a
+$(BIN): $(BUSY_OBJ) $(CMD_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 STATIC ?= -static-pie
 static: $(OUT)kvik-static
-$(OUT)kvik-static: $(CMD_OBJ) $(OBJ)/libkvik.a
+$(OUT)kvik-static: $(BUSY_OBJ) $(CMD_OBJ) $(OBJ)/libkvik.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(filter-out -pie,$(LINK)) $(STATIC) $(LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "term.h"
 #include "vm-priv.h"
 
@@ -175,9 +176,12 @@ static void tell_start(struct vm *vm)
 {
 	const struct vm_watcher *watcher = &vm->parts->watcher;
 
-	if (!vm->told_start && watcher->started)
+	if (vm->told_start)
+		return;
+	if (watcher->started)
 		watcher->started(watcher->opaque);
 	vm->told_start = true;
+	pages_forget_start();
 }
 
 static void enter_state(struct vm *vm, enum vm_state state)

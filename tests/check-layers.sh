@@ -18,7 +18,7 @@ place() {
 		floor_of[$name.h]=$floor
 	done
 }
-place 0 bytes util log notify options pidfile thread version iov
+place 0 bytes util log notify options pages pidfile thread version iov
 place 1 aml boot bootargs bus control control-client cpu-view device fdt image instance io-stats irq kvm-host loop memory metrics power symbols \
 	rate-limit signals term vcpu vm-config
 place 2 disk disk-image frames fs net vnet

@@ -178,8 +178,9 @@ like "no level silences what SIGUSR1 asks for" "$(<"$log.quiet")" 'bg: running, 
 run stop --force bg
 
 background bg sleep --pidfile "$pidfile"
-kill -9 "$(<"$pidfile")"
-sleep 0.2
+victim=$(<"$pidfile")
+kill -9 "$victim"
+wait_for 20 gone "$victim"
 background bg sleep --pidfile "$pidfile"
 is "what a killed one left is taken over" "$status:$(<"$pidfile")" "0:$(pid_of bg)"
 run stop --force bg
