@@ -223,8 +223,9 @@ static inline bool virtio_may_use_queues(const struct virtio_device *vdev)
 void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
 			bool (*take)(struct virtio_device *vdev, unsigned queue,
 				     struct virtqueue_chain *chain));
-// Flushes the queue, and interrupts the driver if it wants to know what was pushed.
-void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
+// Flushes the queue, and interrupts the driver if it wants to know what was pushed; returns
+// whether it did. The interrupt is for all queues: the driver looks at each.
+bool virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
 // Interrupts the driver for what somebody else pushed. Any thread.
 void virtio_interrupt(struct virtio_device *vdev);
 // Lends the queue's doorbell to somebody else, who polls it from now on in place of

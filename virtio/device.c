@@ -116,11 +116,15 @@ static void set_live(struct virtio_device *vdev, bool live)
 	pthread_mutex_unlock(&vdev->irq_lock);
 }
 
-void virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
+bool virtio_signal(struct virtio_device *vdev, struct virtqueue *vq)
 {
+	bool wanted;
+
 	virtqueue_flush(vq);
-	if (virtqueue_should_interrupt(vq))
+	wanted = virtqueue_should_interrupt(vq);
+	if (wanted)
 		virtio_interrupt(vdev);
+	return wanted;
 }
 
 void virtio_config_changed(struct virtio_device *vdev)

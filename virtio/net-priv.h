@@ -135,6 +135,9 @@ struct net_pair {
 	bool send_paid;                    // the rate was asked for this chain
 	struct virtqueue_chain send_chain; // that waits
 	struct iovec *send_vector;
+	unsigned send_done;          // chains since the driver was told, or was owed it
+	struct loop_timer send_owed; // armed: an interrupt, at the latest then
+	uint64_t send_patience_ns;   // with that
 	struct net_vhost vhost;
 };
 
@@ -216,6 +219,9 @@ int net_send_start(struct net_pair *pair) MUST_CHECK;
 void net_send_stop(struct net_pair *pair);
 void net_send_notified(struct net_pair *pair);
 void net_send_continue(struct net_pair *pair); // the backend takes frames again
+void net_send_late(struct loop_timer *timer);  // of the pair's send_owed
+// The driver was interrupted for another queue, and looks at all of them.
+void net_send_told(struct net_pair *pair);
 void net_send_rate_ready(struct rate_waiter *waiter);
 
 // -- net-vhost.c; on the pair's loop --

@@ -65,6 +65,12 @@ static bool gather_at_least(struct net_pair *pair, uint64_t least, uint64_t byte
 
 // -- frames --
 
+static void signal_driver(struct net_pair *pair)
+{
+	if (virtio_signal(&pair->net->vdev, pair->receive_queue))
+		net_send_told(pair);
+}
+
 static void drop(struct net_pair *pair)
 {
 	io_stats_error(&pair->stats, IO_READ);
@@ -190,7 +196,7 @@ static bool receive_frames(struct net_pair *pair)
 		if (pair->waiting_bytes && !finish_frame(pair))
 			return false;
 		if (unsignalled >= BYTES_PER_SIGNAL) {
-			virtio_signal(&pair->net->vdev, pair->receive_queue);
+			signal_driver(pair);
 			unsignalled = 0;
 		}
 	}
@@ -204,7 +210,7 @@ void net_receive_continue(struct net_pair *pair)
 
 	net_watch(pair->net->net, pair->index, go_on);
 	if (pair->receiving)
-		virtio_signal(&pair->net->vdev, pair->receive_queue);
+		signal_driver(pair);
 }
 
 void net_receive_rate_ready(struct rate_waiter *waiter)

@@ -3,16 +3,54 @@
 //
 // A chain is one frame, which goes to the backend from where it lies. When the backend
 // has no room the chain stays where it is, and those behind it in the ring.
+//
+// Who sends little mostly waits for an answer: the driver sees at once that a small frame is
+// done, if it looks, but is interrupted for it only with what is received next, with the next
+// frame sent, or when the answer takes long. An interrupt is most of what a round trip costs.
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "net-priv.h"
 
+#define OWED_BYTES 1024 // a frame of so many is small
+
 static void complete(struct net_pair *pair)
 {
+	pair->send_done++;
 	virtqueue_push(pair->send_queue, pair->send_chain.head, 0);
 }
+
+// -- interrupts --
+
+void net_send_told(struct net_pair *pair)
+{
+	loop_disarm_timer(pair->loop, &pair->send_owed);
+}
+
+void net_send_late(struct loop_timer *timer)
+{
+	virtio_interrupt(&container_of(timer, struct net_pair, send_owed)->net->vdev);
+}
+
+// Who goes on to send without an answer is told at once.
+static void signal_driver(struct net_pair *pair)
+{
+	bool lone = pair->send_done == 1 && pair->send_chain.out_bytes <= OWED_BYTES;
+
+	pair->send_done = 0;
+	if (!virtqueue_should_interrupt(pair->send_queue))
+		return;
+	if (lone && !pair->send_owed.deadline_ns) {
+		loop_arm_timer(pair->loop, &pair->send_owed,
+			       clock_monotonic_ns() + pair->send_patience_ns);
+		return;
+	}
+	net_send_told(pair);
+	virtio_interrupt(&pair->net->vdev);
+}
+
+// -- frames --
 
 // Copies and checks the header; returns the frame's length, or 0 if it is not to be sent.
 static size_t check_frame(const struct net_pair *pair, struct net_header *header)
@@ -85,7 +123,7 @@ void net_send_notified(struct net_pair *pair)
 	if (pair->send_waits)
 		return;
 	virtio_take_chains(vdev, 2 * pair->index + 1, take_frame);
-	virtio_signal(vdev, pair->send_queue);
+	signal_driver(pair);
 }
 
 void net_send_continue(struct net_pair *pair)
@@ -106,12 +144,14 @@ int net_send_start(struct net_pair *pair)
 	pair->send_vector = calloc(pair->send_queue->size + 1, sizeof(*pair->send_vector));
 	pair->sending = pair->send_vector;
 	pair->send_waits = pair->send_paid = false;
+	pair->send_done = 0;
 	return pair->sending ? 0 : -ENOMEM;
 }
 
 void net_send_stop(struct net_pair *pair)
 {
 	pair->sending = pair->send_waits = false;
+	loop_disarm_timer(pair->loop, &pair->send_owed);
 	free(pair->send_vector);
 	pair->send_vector = NULL;
 }

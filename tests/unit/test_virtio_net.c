@@ -307,6 +307,98 @@ static void test_send_batch_interrupts_once(void **state)
 		assert_int_equal(take_sent(f, 0, &header), 60);
 }
 
+// -- when the driver is told of what was sent --
+
+#define NEVER_NS (3600 * NSEC_PER_SEC)
+
+// A frame of @bytes goes out alone; nobody is told by the clock.
+static void send_alone(struct fixture *f, size_t bytes)
+{
+	struct ring_used_elem elem;
+
+	f->net->pairs[0].send_patience_ns = NEVER_NS;
+	send_frame(f, 0, plain_header, bytes);
+	guest_wait_used(&f->q[1], &elem);
+	settle(f);
+}
+
+static bool is_owed(struct fixture *f)
+{
+	guest_sync(&f->guest);
+	return f->net->pairs[0].send_owed.deadline_ns != 0;
+}
+
+static void test_told_with_the_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_used_elem elem;
+
+	start(f, F_ALL);
+	offer_buffer(f, 0, 5, 2048);
+	guest_kick(&f->q[0]);
+	send_alone(f, 60);
+	assert_int_equal(f->guest.irqchip.edges, 0);
+	assert_true(is_owed(f));
+	put_frame(f, 0, plain_header, guest_mac, 200);
+	guest_wait_used(&f->q[0], &elem);
+	settle(f);
+	assert_int_equal(f->guest.irqchip.edges, 1);
+	assert_false(is_owed(f));
+}
+
+static void test_told_with_the_next_frame(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	send_alone(f, 60);
+	assert_int_equal(f->guest.irqchip.edges, 0);
+	send_alone(f, 60);
+	assert_int_equal(f->guest.irqchip.edges, 1);
+	assert_false(is_owed(f));
+}
+
+static void test_told_when_no_answer_comes(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	send_frame(f, 0, plain_header, 60);
+	assert_true(guest_wait_irq(&f->guest));
+	assert_false(is_owed(f));
+}
+
+static void test_told_of_a_large_frame_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	send_alone(f, 1500);
+	assert_int_equal(f->guest.irqchip.edges, 1);
+	assert_false(is_owed(f));
+}
+
+static void test_told_nothing_it_does_not_want(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	f->q[1].avail->flags = RING_AVAIL_NO_INTERRUPT;
+	send_alone(f, 60);
+	assert_false(is_owed(f));
+}
+
+static void test_reset_pays_all(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	send_alone(f, 60);
+	assert_true(is_owed(f));
+	guest_write32(&f->guest, MMIO_STATUS, 0);
+	assert_false(is_owed(f));
+}
+
 // -- receiving --
 
 static void test_receive(void **state)
@@ -825,6 +917,12 @@ int main(void)
 		NET_TEST(test_send_error),
 		NET_TEST(test_send_waits),
 		NET_TEST(test_send_batch_interrupts_once),
+		NET_TEST(test_told_with_the_answer),
+		NET_TEST(test_told_with_the_next_frame),
+		NET_TEST(test_told_when_no_answer_comes),
+		NET_TEST(test_told_of_a_large_frame_at_once),
+		NET_TEST(test_told_nothing_it_does_not_want),
+		NET_TEST(test_reset_pays_all),
 		NET_TEST(test_receive),
 		PLAIN_TEST(test_receive_without_header),
 		NET_TEST(test_receive_merged),
