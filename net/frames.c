@@ -17,6 +17,14 @@
 #define IOV_MAX_DIRECT 64 // a frame in more pieces is copied
 #define DIRECT_BYTES 8192 // what is less is copied as quickly
 
+#define SHARED (1U << 31) // in a length
+
+struct reference {
+	uint32_t offset;
+	uint32_t bytes;
+};
+#define REFERENCES_BYTES (FRAMES_REFERENCES * sizeof(struct reference))
+
 int frames_buffer_init(struct frames_buffer *buffer, size_t size_bytes)
 {
 	*buffer = (struct frames_buffer){ .data = malloc(size_bytes), .size_bytes = size_bytes };
@@ -102,42 +110,100 @@ static size_t waiting(const struct frames_buffer *buffer)
 	return buffer->end - buffer->start;
 }
 
-// The length that the next header says. At least a header waits.
-static uint32_t next_length(const struct frames_buffer *in)
+// What the next header says. At least a header waits.
+static uint32_t next_header(const struct frames_buffer *in)
 {
-	uint32_t length;
+	uint32_t header;
 
-	memcpy(&length, in->data + in->start, sizeof(length));
-	return ntohl(length);
+	memcpy(&header, in->data + in->start, sizeof(header));
+	return ntohl(header);
 }
 
-static bool length_ok(uint32_t length)
+static bool length_ok(size_t length)
 {
 	return length >= FRAME_BYTES_MIN && length <= FRAME_BYTES_MAX;
 }
 
+// What follows a header on the socket.
+static uint32_t bytes_behind(uint32_t header)
+{
+	return header & ~SHARED;
+}
+
+static bool header_ok(const struct frames_buffer *in, uint32_t header)
+{
+	uint32_t behind = bytes_behind(header);
+
+	if (!(header & SHARED))
+		return length_ok(header);
+	return in->area.data && behind >= REFERENCES_BYTES &&
+	       behind <= REFERENCES_BYTES + FRAMES_SHARED_HEAD_MAX;
+}
+
 bool frames_has_whole(const struct frames_buffer *in)
 {
-	uint32_t length;
+	uint32_t header;
 
 	if (waiting(in) < FRAMES_HEADER_BYTES)
 		return false;
-	length = next_length(in);
-	return !length_ok(length) || waiting(in) - FRAMES_HEADER_BYTES >= length;
+	header = next_header(in);
+	return !header_ok(in, header) || waiting(in) - FRAMES_HEADER_BYTES >= bytes_behind(header);
+}
+
+// Takes out what the socket brought of the next frame: its length there.
+static ssize_t take_next(struct frames_buffer *in, uint8_t **data, bool *shared)
+{
+	uint32_t header;
+
+	if (!frames_has_whole(in))
+		return -EAGAIN;
+	header = next_header(in);
+	if (!header_ok(in, header))
+		return -EPROTO;
+	*shared = header & SHARED;
+	*data = in->data + in->start + FRAMES_HEADER_BYTES;
+	in->start += FRAMES_HEADER_BYTES + bytes_behind(header);
+	return bytes_behind(header);
 }
 
 ssize_t frames_next(struct frames_buffer *in, uint8_t **frame)
 {
-	uint32_t length;
+	bool shared;
 
-	if (!frames_has_whole(in))
-		return -EAGAIN;
-	length = next_length(in);
-	if (!length_ok(length))
-		return -EPROTO;
-	*frame = in->data + in->start + FRAMES_HEADER_BYTES;
-	in->start += FRAMES_HEADER_BYTES + length;
-	return (ssize_t)length;
+	return take_next(in, frame, &shared);
+}
+
+// The references are in the buffer, which nobody else writes to: they stay as they are checked.
+static ssize_t follow_references(const struct frames_area *area, struct iovec pieces[FRAME_PIECES])
+{
+	struct reference references[FRAMES_REFERENCES];
+	size_t length;
+
+	memcpy(references, pieces[0].iov_base, sizeof(references));
+	pieces[0].iov_base = (uint8_t *)pieces[0].iov_base + sizeof(references);
+	pieces[0].iov_len -= sizeof(references);
+	for (unsigned i = 0; i < FRAMES_REFERENCES; i++) {
+		size_t offset = ntohl(references[i].offset), bytes = ntohl(references[i].bytes);
+
+		if (offset > area->size_bytes || bytes > area->size_bytes - offset)
+			return -EPROTO;
+		pieces[1 + i] = (struct iovec){ area->data + offset, bytes };
+	}
+	length = iov_total(pieces, FRAME_PIECES);
+	return length_ok(length) ? (ssize_t)length : -EPROTO;
+}
+
+ssize_t frames_next_pieces(struct frames_buffer *in, struct iovec pieces[FRAME_PIECES])
+{
+	uint8_t *data;
+	bool shared;
+	ssize_t n = take_next(in, &data, &shared);
+
+	if (n < 0)
+		return n;
+	memset(pieces, 0, FRAME_PIECES * sizeof(*pieces));
+	pieces[0] = (struct iovec){ data, (size_t)n };
+	return shared ? follow_references(&in->area, pieces) : n;
 }
 
 // How many bytes of the frame that has begun have yet to come; 0: none has.
@@ -145,7 +211,7 @@ static size_t missing_bytes(const struct frames_buffer *in)
 {
 	if (waiting(in) < FRAMES_HEADER_BYTES || frames_has_whole(in))
 		return 0;
-	return FRAMES_HEADER_BYTES + next_length(in) - waiting(in);
+	return FRAMES_HEADER_BYTES + bytes_behind(next_header(in)) - waiting(in);
 }
 
 // The buffer is left as if all had been read into it: what follows the frame stands where
@@ -160,7 +226,7 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 
 	if (missing < DIRECT_BYTES || !make_room(in, missing + FRAMES_AHEAD_BYTES))
 		return -ENOTSUP;
-	length = next_length(in);
+	length = next_header(in); // such a one refers to nothing
 	had = length - missing;
 	used = iov_slice(pieces, IOV_MAX_DIRECT, iov, count, had, missing);
 	if (iov_total(pieces, used) < missing)
@@ -184,10 +250,11 @@ ssize_t frames_fill_direct(struct frames_buffer *in, int fd, const struct iovec 
 
 // -- sending --
 
-int frames_put(struct frames_buffer *out, const struct iovec *iov, unsigned count)
+// @flags go into the header.
+static int put(struct frames_buffer *out, uint32_t flags, const struct iovec *iov, unsigned count)
 {
 	size_t length = iov_total(iov, count);
-	uint32_t header = htonl((uint32_t)length);
+	uint32_t header = htonl((uint32_t)length | flags);
 
 	if (!make_room(out, FRAMES_HEADER_BYTES + length))
 		return -ENOBUFS;
@@ -195,6 +262,25 @@ int frames_put(struct frames_buffer *out, const struct iovec *iov, unsigned coun
 	out->end += sizeof(header);
 	out->end += iov_to_buf(iov, count, 0, out->data + out->end, length);
 	return 0;
+}
+
+int frames_put(struct frames_buffer *out, const struct iovec *iov, unsigned count)
+{
+	return put(out, 0, iov, count);
+}
+
+int frames_put_shared(struct frames_buffer *out, const struct frames_area *area,
+		      const struct iovec *iov, unsigned count)
+{
+	struct reference references[FRAMES_REFERENCES] = { { 0 } };
+	const struct iovec on_socket[2] = { { references, sizeof(references) }, iov[0] };
+
+	for (unsigned i = 1; i < count; i++)
+		references[i - 1] = (struct reference){
+			.offset = htonl((uint32_t)((uint8_t *)iov[i].iov_base - area->data)),
+			.bytes = htonl((uint32_t)iov[i].iov_len),
+		};
+	return put(out, SHARED, on_socket, 2);
 }
 
 // How many bytes the socket took, or -errno.

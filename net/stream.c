@@ -256,6 +256,7 @@ static ssize_t fill_in(struct stream *stream, const struct iovec *iov, unsigned 
 	err = check_fill(stream, n);
 	if (err)
 		return err;
+	stream->large |= whole;
 	return whole ? n : 0;
 }
 
@@ -267,10 +268,11 @@ static int refuse_length(struct stream *stream)
 
 static ssize_t take_frame(struct stream *stream, const struct iovec *iov, unsigned count)
 {
-	uint8_t *frame;
+	struct iovec pieces[FRAME_PIECES];
 	ssize_t length;
+	size_t done = 0;
 
-	while ((length = frames_next(&stream->in, &frame)) == -EAGAIN) {
+	while ((length = frames_next_pieces(&stream->in, pieces)) == -EAGAIN) {
 		ssize_t filled = fill_in(stream, iov, count);
 
 		if (filled)
@@ -278,9 +280,10 @@ static ssize_t take_frame(struct stream *stream, const struct iovec *iov, unsign
 	}
 	if (length < 0)
 		return refuse_length(stream);
-	if (iov_from_buf(iov, count, 0, frame, (size_t)length) != (size_t)length)
-		return -EMSGSIZE;
-	return length;
+	stream->large = pieces[0].iov_len > LARGE_BYTES;
+	for (unsigned i = 0; i < FRAME_PIECES; i++)
+		done += iov_from_buf(iov, count, done, pieces[i].iov_base, pieces[i].iov_len);
+	return done == (size_t)length ? length : -EMSGSIZE;
 }
 
 static ssize_t stream_receive(struct net *net, unsigned pair, const struct iovec *iov,
@@ -294,7 +297,6 @@ static ssize_t stream_receive(struct net *net, unsigned pair, const struct iovec
 	length = take_frame(stream, iov, count);
 	if (length < 0)
 		return length;
-	stream->large = (size_t)length > LARGE_BYTES;
 	// A driver that takes no partial checksums gets whole ones.
 	if (stream->net.info.vnet_header && !stream->trusts &&
 	    vnet_complete(iov, count, (size_t)length))

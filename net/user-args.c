@@ -203,12 +203,14 @@ static void add_option(struct arguments *args, const char *option, const char *f
 	add(args, text);
 }
 
-static void add_slirp(struct arguments *args, const struct net_config *config)
+static void add_slirp(struct arguments *args, const struct net_config *config, bool has_area)
 {
 	char forward[FORWARD_TEXT_BYTES];
 
 	add(args, SLIRP);
 	add_option(args, "--fd", "%d", USER_FD);
+	if (has_area)
+		add_option(args, "--area", "%d", USER_AREA_FD);
 	add_option(args, "--host-ip", "%s", config->host_ip ? config->host_ip : USER_HOST_IP);
 	add_option(args, "--guest-ip", "%s", config->guest_ip ? config->guest_ip : USER_GUEST_IP);
 	add_option(args, "--mtu", "%u", config->mtu ? config->mtu : USER_MTU_SLIRP);
@@ -264,6 +266,6 @@ int helper_prepare(struct helper *helper, const struct net_config *config)
 	if (passt)
 		add_passt(&args, config);
 	else
-		add_slirp(&args, config);
+		add_slirp(&args, config, helper->area_fd >= 0);
 	return args.failed ? net_fail(config, ENOMEM, "%m") : 0;
 }

@@ -115,6 +115,20 @@ static int move_up(int *fd)
 	return 0;
 }
 
+int helper_share_area(struct helper *helper)
+{
+	int err, fd = frames_area_create(USER_AREA_BYTES);
+
+	if (fd < 0)
+		return fd;
+	err = move_up(&fd);
+	if (err)
+		close(fd);
+	else
+		helper->area_fd = fd;
+	return err;
+}
+
 static int make_ends(struct ends *ends)
 {
 	int err;
@@ -135,8 +149,9 @@ static int make_ends(struct ends *ends)
 }
 
 // What is not named here the helper does not get.
-static int set_actions(posix_spawn_file_actions_t *actions, const struct ends *ends)
+static int set_actions(posix_spawn_file_actions_t *actions, const struct ends *ends, int area_fd)
 {
+	int last_fd = area_fd >= 0 ? USER_AREA_FD : USER_FD;
 	int err = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, NULL_DEVICE, O_RDONLY, 0);
 
 	err = err ? err :
@@ -144,7 +159,9 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct ends *e
 	err = err ? err :
 		    posix_spawn_file_actions_adddup2(actions, ends->messages[1], STDERR_FILENO);
 	err = err ? err : posix_spawn_file_actions_adddup2(actions, ends->socket[1], USER_FD);
-	return err ? err : posix_spawn_file_actions_addclosefrom_np(actions, USER_FD + 1);
+	if (!err && area_fd >= 0)
+		err = posix_spawn_file_actions_adddup2(actions, area_fd, USER_AREA_FD);
+	return err ? err : posix_spawn_file_actions_addclosefrom_np(actions, last_fd + 1);
 }
 
 // A session of its own: the terminal's keys are not for the helper.
@@ -173,7 +190,7 @@ static int spawn(struct helper *helper, const struct ends *ends)
 		return -err;
 	err = posix_spawnattr_init(&attributes);
 	if (!err) {
-		err = set_actions(&actions, ends);
+		err = set_actions(&actions, ends, helper->area_fd);
 		err = err ? err : set_attributes(&attributes);
 		err = err ? err :
 			    posix_spawn(&helper->pid, helper->path, &actions, &attributes,
@@ -242,4 +259,7 @@ void helper_free(struct helper *helper)
 		free(*arg);
 	free(helper->argv);
 	helper->argv = NULL;
+	if (helper->area_fd >= 0)
+		close(helper->area_fd);
+	helper->area_fd = -1;
 }

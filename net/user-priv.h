@@ -8,7 +8,9 @@
 #include "log.h"
 #include "stream-priv.h"
 
-#define USER_FD 3 // the socket's number in the helper
+#define USER_FD 3      // the socket's number in the helper
+#define USER_AREA_FD 4 // and that of the memory it shares with kvik, if it does
+#define USER_AREA_BYTES (32 * MIB)
 #define USER_LINE_BYTES 400
 #define USER_MTU_SLIRP 65520
 #define USER_MTU_MAX 65520U // of both helpers; beyond 65521 libslirp does not go
@@ -20,6 +22,7 @@
 struct helper {
 	char path[PATH_MAX];
 	char **argv; // ends with NULL; owned
+	int area_fd; // -1: none; owned
 	pid_t pid;   // 0: does not run
 	struct loop *loop;
 	struct loop_fd messages; // .fd -1: none
@@ -31,6 +34,8 @@ struct helper {
 	struct log_ratelimit limit;
 };
 
+// Makes an area_fd for it, before all else. 0 or -errno without a message.
+int helper_share_area(struct helper *helper) MUST_CHECK;
 // Finds the program and makes its arguments. 0 or -errno after net_fail().
 int helper_prepare(struct helper *helper, const struct net_config *config) MUST_CHECK;
 // Starts it on the other end of a new socket. Our end's descriptor, or -errno without a

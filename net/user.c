@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "user-priv.h"
@@ -85,6 +86,7 @@ static void close_user(struct stream *stream)
 	struct user_net *net = user_of(stream);
 	char how[64];
 
+	frames_area_unmap(&stream->in.area);
 	stream_exit(stream);
 	helper_stop(&net->helper, how, sizeof(how));
 	helper_free(&net->helper);
@@ -114,6 +116,18 @@ static void offer_offloads(struct net_info *info)
 	info->receive_offloads = NET_OFFLOAD_CSUM;
 }
 
+// Where it keeps what the guest is to get, so that this need not go through the socket. It goes
+// there where that cannot be.
+static void share_area(struct user_net *net)
+{
+	int err = helper_share_area(&net->helper);
+
+	err = err ? err : frames_area_map(&net->stream.in.area, net->helper.area_fd, false);
+	if (err)
+		debug("network %s: no memory is shared with it: %s", net->stream.name,
+		      strerror(-err));
+}
+
 static int open_helper(struct user_net *net, const struct net_config *config)
 {
 	int fd, err = helper_prepare(&net->helper, config);
@@ -140,12 +154,15 @@ int net_user_open(struct net **net, const struct net_config *config)
 		return err;
 	}
 	user->helper.messages.fd = -1;
+	user->helper.area_fd = -1;
 	user->helper.verbose = config->backend == NET_USER_SLIRP;
 	snprintf(user->stream.name, sizeof(user->stream.name), "%s",
 		 user->helper.verbose ? "kvik-slirp" : "passt");
 	user->stream.net.info.mtu = config->mtu ? config->mtu : default_mtu(config);
-	if (config->backend == NET_USER_SLIRP)
+	if (config->backend == NET_USER_SLIRP) {
 		offer_offloads(&user->stream.net.info);
+		share_area(user);
+	}
 	err = open_helper(user, config);
 	if (err)
 		close_user(&user->stream);

@@ -4,7 +4,7 @@
 # Unit tests: one program a module, run one by one; all may use fake-* and support-*.
 FAKES := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/fake-*.c tests/unit/support-*.c))
 # What of kvik-slirp needs no libslirp.
-FAKES += $(addprefix $(OBJ)/helpers/kvik-slirp/,flow.o polls.o ring.o segment.o tcp.o)
+FAKES += $(addprefix $(OBJ)/helpers/kvik-slirp/,area.o flow.o polls.o ring.o segment.o tcp.o)
 # And what does, which the tests play themselves; its header has to be there.
 FAKES += $(and $(SLIRP),$(addprefix $(OBJ)/helpers/kvik-slirp/,forward.o stack.o))
 $(OBJ)/libfakes.a: $(FAKES)

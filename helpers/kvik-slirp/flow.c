@@ -272,7 +272,7 @@ static void receive_from_host(struct flow *flow)
 	unsigned count;
 	ssize_t n;
 
-	if (!ring_allocate(&flow->to_guest)) {
+	if (!ring_allocate(&flow->to_guest, flow->wire->area)) {
 		abandon(flow);
 		return;
 	}

@@ -21,6 +21,7 @@ struct tcp_wire {
 	bool (*send)(void *opaque, const struct iovec *iov, unsigned count);
 	void *opaque;
 	unsigned mtu;
+	struct area *area; // where send() needs no copy of data; NULL: nowhere
 	int64_t now_ms;
 };
 

@@ -29,6 +29,7 @@ static const char usage[] =
 	"the stream socket N.\n"
 	"\n"
 	"  --fd N             the socket\n"
+	"  --area N           memory that is shared with kvik\n"
 	"  --host-ip ADDR     the router's address (192.168.33.1)\n"
 	"  --guest-ip ADDR    the address that the guest gets (192.168.33.15)\n"
 	"  --mtu N            the largest packet, 576 to 65521 (65520)\n"
@@ -55,6 +56,15 @@ static int parse_number(const char *option, const char *text, unsigned long max,
 	return 0;
 }
 
+static int parse_fd(const char *option, const char *text, int *fd)
+{
+	unsigned number;
+	int err = parse_number(option, text, 1 << 20, &number);
+
+	*fd = err ? -1 : (int)number;
+	return err;
+}
+
 static int parse_mtu(const char *text, unsigned *mtu)
 {
 	int err = parse_number("--mtu", text, MTU_MAX, mtu);
@@ -71,18 +81,15 @@ static int parse_address(const char *option, const char *text, struct in_addr *a
 	return bad_value(option, text, "is no IPv4 address");
 }
 
-enum option_kind { OPT_FD, OPT_HOST_IP, OPT_GUEST_IP, OPT_MTU, OPT_FORWARD, OPT_HELP };
+enum option_kind { OPT_FD, OPT_AREA, OPT_HOST_IP, OPT_GUEST_IP, OPT_MTU, OPT_FORWARD, OPT_HELP };
 
 static int take_option(struct settings *settings, enum option_kind kind, const char *value)
 {
-	unsigned fd;
-	int err;
-
 	switch (kind) {
 	case OPT_FD:
-		err = parse_number("--fd", value, 1 << 20, &fd);
-		settings->fd = err ? -1 : (int)fd;
-		return err;
+		return parse_fd("--fd", value, &settings->fd);
+	case OPT_AREA:
+		return parse_fd("--area", value, &settings->area_fd);
 	case OPT_HOST_IP:
 		return parse_address("--host-ip", value, &settings->host_ip);
 	case OPT_GUEST_IP:
@@ -100,6 +107,7 @@ static int take_option(struct settings *settings, enum option_kind kind, const c
 
 static const struct option options[] = {
 	{ "fd", required_argument, NULL, OPT_FD },
+	{ "area", required_argument, NULL, OPT_AREA },
 	{ "host-ip", required_argument, NULL, OPT_HOST_IP },
 	{ "guest-ip", required_argument, NULL, OPT_GUEST_IP },
 	{ "mtu", required_argument, NULL, OPT_MTU },
@@ -160,6 +168,7 @@ int main(int argc, char **argv)
 {
 	struct settings settings = {
 		.fd = -1,
+		.area_fd = -1,
 		.host_ip.s_addr = htonl(0xc0a82101), // 192.168.33.1, .15: as lkvm has them
 		.guest_ip.s_addr = htonl(0xc0a8210f),
 		.mtu = 65520,

@@ -7,8 +7,12 @@
 
 #include "iov.h"
 
-bool ring_allocate(struct ring *ring)
+bool ring_allocate(struct ring *ring, struct area *area)
 {
+	if (ring->data)
+		return true;
+	ring->data = area ? area_take(area) : NULL;
+	ring->area = ring->data ? area : NULL;
 	if (!ring->data)
 		ring->data = malloc(RING_BYTES);
 	return ring->data != NULL;
@@ -16,7 +20,10 @@ bool ring_allocate(struct ring *ring)
 
 void ring_free(struct ring *ring)
 {
-	free(ring->data);
+	if (ring->area)
+		area_give(ring->area, ring->data);
+	else
+		free(ring->data);
 	*ring = (struct ring){ .data = NULL };
 }
 
@@ -35,7 +42,7 @@ size_t ring_put(struct ring *ring, const uint8_t *data, size_t len)
 	struct iovec pieces[2];
 	size_t fits = MIN(len, ring_room(ring));
 
-	if (!fits || !ring_allocate(ring))
+	if (!fits || !ring_allocate(ring, NULL))
 		return 0;
 	iov_from_buf(pieces, ring_slice(ring, ring->used, fits, pieces), 0, data, fits);
 	ring->used += fits;

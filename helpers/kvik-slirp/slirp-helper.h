@@ -13,6 +13,7 @@
 // What the command line says.
 struct settings {
 	int fd;
+	int area_fd; // -1: none
 	struct in_addr host_ip;
 	struct in_addr guest_ip;
 	unsigned mtu;

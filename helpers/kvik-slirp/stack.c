@@ -5,7 +5,8 @@
 // A round: sleep in poll(), look at the sockets of the host's that are ready, take what came
 // from the guest, by the bufferful, and send all small frames that this made for the guest
 // with one call of the kernel's. Each frame follows a header of virtio's, by which the guest
-// leaves checksums to us, and we to it.
+// leaves checksums to us, and we to it. What TCP has for the guest lies in memory that is
+// shared with kvik, and frames refer to it.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "area.h"
 #include "frames.h"
 #include "iov.h"
 #include "log.h"
@@ -45,6 +47,7 @@ struct stack {
 	struct frames_buffer out;
 	bool full;    // the socket takes no more in this round
 	bool refused; // so TCP could not send something
+	struct area area;
 	struct tcp *tcp;
 	struct timer *timers;
 	struct polls polls; // the first is the guest's socket
@@ -53,6 +56,15 @@ struct stack {
 
 // -- what libslirp calls --
 
+// Whether all but the frame's beginning does.
+static bool lies_in_area(const struct stack *stack, const struct iovec *iov, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++)
+		if (!area_has(&stack->area, iov[i].iov_base, iov[i].iov_len))
+			return false;
+	return count > 1;
+}
+
 // A frame that waits in @out is sent.
 static bool send_frame(struct stack *stack, const struct iovec *iov, unsigned count)
 {
@@ -60,6 +72,8 @@ static bool send_frame(struct stack *stack, const struct iovec *iov, unsigned co
 
 	if (stack->full || iov_total(iov, count) <= COPY_BYTES)
 		return frames_put(&stack->out, iov, count) == 0;
+	if (lies_in_area(stack, iov, count))
+		return frames_put_shared(&stack->out, &stack->area.memory, iov, count) == 0;
 	err = frames_send(&stack->out, stack->fd, iov, count);
 	// An end of the connection is found at the end of the round.
 	stack->full = err != 0;
@@ -210,7 +224,12 @@ static int create_tcp(struct stack *stack, const SlirpConfig *config)
 		.host6 = config->vhost6,
 		.nameserver6 = config->vnameserver6,
 	};
-	const struct tcp_wire wire = { send_segment, stack, (unsigned)config->if_mtu, 0 };
+	const struct tcp_wire wire = {
+		.send = send_segment,
+		.opaque = stack,
+		.mtu = (unsigned)config->if_mtu,
+		.area = stack->area.memory.data ? &stack->area : NULL,
+	};
 
 	return tcp_create(&stack->tcp, &addresses, wire);
 }
@@ -264,6 +283,8 @@ static int fill_stack(struct stack *stack, const struct settings *settings)
 	int err = frames_buffer_init(&stack->in, IN_BYTES);
 
 	err = err ? err : frames_buffer_init(&stack->out, OUT_BYTES);
+	if (!err && settings->area_fd >= 0)
+		err = area_open(&stack->area, settings->area_fd);
 	err = err ? err : create_slirp(stack, settings);
 	for (unsigned i = 0; i < settings->forward_count && !err; i++)
 		err = add_forward(stack, settings, settings->forwards[i]);

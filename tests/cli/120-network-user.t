@@ -43,7 +43,7 @@ says() {
 
 help=$("$slirp" --help)
 is "the helper's --help" "$?" 0
-for option in fd host-ip guest-ip mtu forward; do
+for option in fd area host-ip guest-ip mtu forward; do
 	like "--help has --$option" "$help" "  --$option "
 	like "the man page has --$option" "$(cat "$top/docs/man/kvik-slirp.8")" "It Fl -$option "
 done
@@ -51,6 +51,10 @@ message=$("$slirp" 2>&1)
 like "without --fd" "$? $message" '^2 kvik-slirp: --fd is missing'
 message=$("$slirp" --fd 0 2>&1 </dev/null)
 like "--fd that is no socket" "$? $message" '^2 kvik-slirp: --fd 0: '
+
+perl -MSocket -e 'socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0); open STDIN, "<&", $a; exec @ARGV' \
+	"$slirp" --fd 0 --area 1 >/dev/null 2>"$work/err"
+like "--area that is no memory" "$? $(cat "$work/err")" '^1 kvik-slirp: --area 1: '
 
 # --- what kvik refuses at once ---
 

@@ -190,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct rig common = { .listener = -1, .server = -1 };
 	struct tcp_config ours = { .host.s_addr = 0 };
 	struct rig *rig = &common;
-	const struct tcp_wire wire = { receive, rig, MTU, 0 };
+	const struct tcp_wire wire = { .send = receive, .opaque = rig, .mtu = MTU };
 
 	if (rig->listener < 0)
 		listen_on_loopback(rig);

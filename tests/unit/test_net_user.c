@@ -270,7 +270,7 @@ static void test_the_helper_gets_nothing_else(void **state)
 	int leak = fcntl(STDERR_FILENO, F_DUPFD, 40), fd;
 
 	begin(test,
-	      "{ ls /proc/self/fd | grep -vx 255 | head -n 5 | tr '\\n' ' '; readlink /proc/$$/fd/0\n"
+	      "{ ls /proc/self/fd | grep -vx 255 | head -n 6 | tr '\\n' ' '; readlink /proc/$$/fd/0\n"
 	      "ps -o sid= -p $$ | grep -qw $$ && echo own session; } >$RECORD.new 2>/dev/null\n"
 	      "mv $RECORD.new $RECORD; " ECHO,
 	      &config);
@@ -279,9 +279,46 @@ static void test_the_helper_gets_nothing_else(void **state)
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	close(fd);
 	close(leak);
-	// 4 is ls's own.
-	assert_string_equal(text, "0 1 2 3 4 /dev/null\nown session\n");
+	// 4 is the memory that it shares, 5 ls's own.
+	assert_string_equal(text, "0 1 2 3 4 5 /dev/null\nown session\n");
 	rig_exit(&test->rig);
+}
+
+// A frame whose end lies there: byte 2 and the 20 behind it.
+static void test_memory_is_shared_with_the_helper(void **state)
+{
+	struct user_test *test = *state;
+	struct net_config config = user_config();
+	struct rig *rig = &test->rig;
+
+	begin(test,
+	      "printf '12abcdefghijklmnopqrst' >&4\n"
+	      "printf '\\200\\0\\0\\034\\0\\0\\0\\2\\0\\0\\0\\024\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n"
+	      "printf '\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3; " ECHO,
+	      &config);
+	run_until(rig, rig->frames == 1);
+	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + 20);
+	assert_memory_equal(rig->frame + NET_VNET_HEADER_BYTES, "abcdefghijklmnopqrst", 20);
+	expect_echo(rig);
+	rig_exit(rig);
+}
+
+// It tries to take the memory away, and refers to what would have gone.
+static void test_memory_cannot_be_taken_away(void **state)
+{
+	struct user_test *test = *state;
+	struct net_config config = user_config();
+	struct rig *rig = &test->rig;
+
+	begin(test,
+	      "truncate -s 0 /proc/$$/fd/4 2>/dev/null || echo refused >$RECORD\n"
+	      "printf '\\200\\0\\0\\034\\0\\1\\0\\0\\0\\0\\0\\024\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n"
+	      "printf '\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3; " ECHO,
+	      &config);
+	run_until(rig, rig->frames == 1);
+	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + 20);
+	assert_int_equal(access(test->record, F_OK), 0);
+	rig_exit(rig);
 }
 
 static void test_messages_are_lines(void **state)
@@ -330,19 +367,21 @@ static void test_slirp_arguments(void **state)
 	};
 	struct net_config config = user_config();
 
-	assert_string_equal(arguments_of(*state, &config),
-			    "kvik-slirp --fd 3 --host-ip 192.168.33.1 --guest-ip 192.168.33.15 "
-			    "--mtu 65520 ");
+	assert_string_equal(
+		arguments_of(*state, &config),
+		"kvik-slirp --fd 3 --area 4 --host-ip 192.168.33.1 --guest-ip 192.168.33.15 "
+		"--mtu 65520 ");
 	config.host_ip = "10.0.0.1";
 	config.guest_ip = "10.0.0.2";
 	config.mtu = 1400;
 	config.forwards = forwards;
 	config.forward_count = ARRAY_SIZE(forwards);
-	assert_string_equal(arguments_of(*state, &config),
-			    "kvik-slirp --fd 3 --host-ip 10.0.0.1 --guest-ip 10.0.0.2 --mtu 1400 "
-			    "--forward tcp:47001-22 "
-			    "--forward udp:127.0.0.1:47002-192.168.33.15:53 "
-			    "--forward tcp:[::1]:47003-[fd6b::1]:80 ");
+	assert_string_equal(
+		arguments_of(*state, &config),
+		"kvik-slirp --fd 3 --area 4 --host-ip 10.0.0.1 --guest-ip 10.0.0.2 --mtu 1400 "
+		"--forward tcp:47001-22 "
+		"--forward udp:127.0.0.1:47002-192.168.33.15:53 "
+		"--forward tcp:[::1]:47003-[fd6b::1]:80 ");
 }
 
 static void test_passt_arguments(void **state)
@@ -475,6 +514,8 @@ int main(void)
 		USER_TEST(test_a_program_that_is_none),
 		USER_TEST(test_close_ends_the_helper),
 		USER_TEST(test_the_helper_gets_nothing_else),
+		USER_TEST(test_memory_is_shared_with_the_helper),
+		USER_TEST(test_memory_cannot_be_taken_away),
 		USER_TEST(test_messages_are_lines),
 		USER_TEST(test_slirp_arguments),
 		USER_TEST(test_passt_arguments),

@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../helpers/kvik-slirp/area.h"
 #include "../../helpers/kvik-slirp/segment.h"
 #include "../../helpers/kvik-slirp/slirp-helper.h"
 #include "frames.h"
+#include "iov.h"
 
 #include <cmocka.h>
 
@@ -22,6 +24,7 @@
 
 // -- libslirp --
 
+static unsigned mtu = 1500;
 static uint32_t wanted_ms;
 static bool has_socket;
 static int socket_fd;
@@ -82,12 +85,13 @@ static void *run(void *opaque)
 	return NULL;
 }
 
-static void start(struct rig *rig)
+static void start_with(struct rig *rig, int area_fd)
 {
 	struct settings settings = {
+		.area_fd = area_fd,
 		.host_ip.s_addr = htonl(0x0a000001),
 		.guest_ip.s_addr = htonl(0x0a00000f),
-		.mtu = 1500,
+		.mtu = mtu,
 	};
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, rig->fds), 0);
@@ -96,6 +100,11 @@ static void start(struct rig *rig)
 	rounds = 0;
 	assert_int_equal(stack_create(&rig->stack, &settings), 0);
 	assert_int_equal(pthread_create(&rig->thread, NULL, run, rig), 0);
+}
+
+static void start(struct rig *rig)
+{
+	start_with(rig, -1);
 }
 
 // A stack ends with its process: so each is left where the leak checker finds it.
@@ -155,8 +164,9 @@ static void test_sleeps_where_nothing_is_to_be_done(void **state)
 // -- a way to the guest that is full in the middle of a round, and free at its end --
 
 #define SEND_BYTES 106496 // the kernel doubles it
+#define HEADERS (NET_VNET_HEADER_BYTES + 14 + 20 + 20)
 
-static struct rig tight;
+static struct rig *tight; // the test's
 static struct frames_buffer at_guest;
 static int server;
 
@@ -182,12 +192,13 @@ static void guest_sends(uint8_t flags, in_port_t port, uint32_t seq, uint32_t ac
 		.seq = seq,
 		.ack = ack,
 		.window = 60000,
+		.mss = (uint16_t)(flags & TCP_SYN ? mtu - 40 : 0),
 		.flags = flags,
 		.window_shift = SEGMENT_NO_SHIFT,
 	};
 	size_t len = write_segment(frame, &segment);
 
-	assert_int_equal(send(tight.fds[0], frame, len, 0), len);
+	assert_int_equal(send(tight->fds[0], frame, len, 0), len);
 }
 
 // The next segment, other frames skipped. False: none came.
@@ -201,7 +212,7 @@ static bool guest_receives(struct segment *segment)
 			if (segment_parse(segment, frame + NET_VNET_HEADER_BYTES,
 					  (size_t)len - NET_VNET_HEADER_BYTES))
 				return true;
-		if (frames_fill(&at_guest, tight.fds[0], SIZE_MAX) <= 0)
+		if (frames_fill(&at_guest, tight->fds[0], SIZE_MAX) <= 0)
 			usleep(1000);
 	}
 	return false;
@@ -215,7 +226,7 @@ static void fill_the_way(void)
 
 	for (unsigned i = 0; i < 5; i++)
 		stack_callbacks->send_packet(frame, sizeof(frame), stack_opaque);
-	while (frames_fill(&at_guest, tight.fds[0], SIZE_MAX) > 0)
+	while (frames_fill(&at_guest, tight->fds[0], SIZE_MAX) > 0)
 		;
 }
 
@@ -233,9 +244,9 @@ static int listen_on_loopback(in_port_t *port)
 	return fd;
 }
 
-static void test_what_was_refused_is_tried_again(void **state)
+// A connection from the guest to @server, on a stack with this area.
+static void connect_guest(struct rig *rig, int area_fd)
 {
-	const int bytes = SEND_BYTES;
 	struct segment segment;
 	in_port_t port;
 	int listener = listen_on_loopback(&port);
@@ -244,14 +255,32 @@ static void test_what_was_refused_is_tried_again(void **state)
 	assert_int_equal(frames_buffer_init(&at_guest, 4 * MIB), 0);
 	wanted_ms = HABIT_MS;
 	has_socket = false;
-	start(&tight);
-	setsockopt(tight.fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	tight = rig;
+	start_with(tight, area_fd);
 	guest_sends(TCP_SYN, port, 0, 0);
 	assert_true(guest_receives(&segment));
 	server = accept(listener, NULL, NULL);
+	close(listener);
 	before = rounds;
 	guest_sends(TCP_ACK, port, 1, segment.seq + 1);
 	assert_true(comes_to(before + 1));
+}
+
+static void disconnect_guest(void)
+{
+	stop(tight);
+	frames_buffer_exit(&at_guest);
+	close(server);
+}
+
+static void test_what_was_refused_is_tried_again(void **state)
+{
+	const int bytes = SEND_BYTES;
+	static struct rig rig;
+	struct segment segment;
+
+	connect_guest(&rig, -1);
+	setsockopt(tight->fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	usleep(10000);
 	in_next_round = fill_the_way;
 	assert_int_equal(send(server, "hello", 5, 0), 5);
@@ -259,10 +288,54 @@ static void test_what_was_refused_is_tried_again(void **state)
 		usleep(1000);
 	assert_true(guest_receives(&segment));
 	assert_int_equal(segment.len, 5);
-	stop(&tight);
-	frames_buffer_exit(&at_guest);
-	close(server);
-	close(listener);
+	disconnect_guest();
+}
+
+// -- memory that is shared with kvik --
+
+// Takes frames until the guest has @len bytes, all 7; returns how many of them lie there.
+static size_t take_sevens(size_t len)
+{
+	size_t done = 0, shared = 0;
+
+	for (unsigned i = 0; i < PATIENCE_MS && done < len; i++) {
+		struct iovec pieces[FRAME_PIECES];
+
+		while (frames_next_pieces(&at_guest, pieces) > 0) {
+			for (unsigned piece = 1; piece < FRAME_PIECES; piece++) {
+				const uint8_t *data = pieces[piece].iov_base;
+
+				for (size_t at = 0; at < pieces[piece].iov_len; at++)
+					assert_int_equal(data[at], 7);
+				shared += pieces[piece].iov_len;
+			}
+			done += iov_total(pieces, FRAME_PIECES) - HEADERS;
+		}
+		if (frames_fill(&at_guest, tight->fds[0], SIZE_MAX) <= 0)
+			usleep(1000);
+	}
+	assert_int_equal(done, len);
+	return shared;
+}
+
+static void test_large_frames_refer_to_the_area(void **state)
+{
+	static uint8_t sevens[50000];
+	static struct rig rig;
+	int fd = frames_area_create(AREA_PIECE_BYTES);
+
+	assert_true(fd >= 0);
+	mtu = 9000;
+	connect_guest(&rig, fd);
+	assert_int_equal(frames_area_map(&at_guest.area, fd, false), 0);
+	memset(sevens, 7, sizeof(sevens));
+	assert_int_equal(send(server, sevens, sizeof(sevens), 0), sizeof(sevens));
+	// The last of them may be small, and so may one be that was sent before all was there.
+	assert_true(take_sevens(sizeof(sevens)) >= sizeof(sevens) / 2);
+	frames_area_unmap(&at_guest.area);
+	close(fd);
+	mtu = 1500;
+	disconnect_guest();
 }
 
 int main(void)
@@ -272,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_timers_with_a_socket),
 		cmocka_unit_test(test_sleeps_where_nothing_is_to_be_done),
 		cmocka_unit_test(test_what_was_refused_is_tried_again),
+		cmocka_unit_test(test_large_frames_refer_to_the_area),
 	};
 
 	alarm(60);

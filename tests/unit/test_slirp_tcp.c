@@ -198,7 +198,7 @@ static bool listen_on_loopback(struct rig *rig)
 static void make_tcp(struct rig *rig)
 {
 	struct tcp_config config = { .host.s_addr = 0 };
-	const struct tcp_wire wire = { receive, rig, MTU, 0 };
+	const struct tcp_wire wire = { .send = receive, .opaque = rig, .mtu = MTU };
 
 	inet_pton(AF_INET, "10.0.0.1", &config.host);
 	inet_pton(AF_INET, "10.0.0.3", &config.nameserver);
