@@ -76,13 +76,15 @@ static bool make_room(struct frames_buffer *buffer, size_t bytes)
 
 // -- receiving --
 
+// One piece needs no message, which the kernel would copy and check.
 static ssize_t receive_some(int fd, const struct iovec *iov, unsigned count)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
 	ssize_t n;
 
 	do {
-		n = recvmsg(fd, &message, MSG_DONTWAIT);
+		n = count == 1 ? recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) :
+				 recvmsg(fd, &message, MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
@@ -287,10 +289,12 @@ int frames_put_shared(struct frames_buffer *out, const struct frames_area *area,
 static ssize_t send_some(int fd, const struct iovec *iov, unsigned count)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t n;
 
 	do {
-		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = count == 1 ? send(fd, iov->iov_base, iov->iov_len, flags) :
+				 sendmsg(fd, &message, flags);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
