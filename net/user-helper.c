@@ -234,6 +234,14 @@ static void describe_end(int status, char *how, size_t size)
 		snprintf(how, size, "exit status %d", WEXITSTATUS(status));
 }
 
+// What it kept there is nobody's any more, and not for the next one to see.
+static void empty_area(const struct helper *helper)
+{
+	if (helper->area_fd >= 0)
+		(void)!fallocate(helper->area_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				 USER_AREA_BYTES);
+}
+
 // One that ends on its own keeps its status: a signal to it comes too late.
 void helper_stop(struct helper *helper, char *how, size_t size)
 {
@@ -250,6 +258,7 @@ void helper_stop(struct helper *helper, char *how, size_t size)
 			describe_end(status, how, size);
 	}
 	helper->pid = 0;
+	empty_area(helper);
 	end_messages(helper);
 }
 

@@ -130,6 +130,18 @@ static inline void rig_open(struct rig *rig, const struct net_config *config)
 	rig_attach(rig);
 }
 
+// A network on one end of a socket pair, whose other end is the test's.
+static inline void rig_open_pair(struct rig *rig)
+{
+	struct net_config config = { .mode = NET_STREAM };
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	config.fd = ends[0];
+	rig_open(rig, &config);
+	rig->peer = ends[1];
+}
+
 static inline void rig_exit(struct rig *rig)
 {
 	if (rig->net)

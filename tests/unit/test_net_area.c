@@ -28,15 +28,10 @@ struct area_test {
 
 static int setup(void **state)
 {
-	struct net_config config = { .mode = NET_STREAM };
 	static struct area_test test;
-	int ends[2];
 
 	alarm(60);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	config.fd = ends[0];
-	rig_open(&test.rig, &config);
-	test.rig.peer = ends[1];
+	rig_open_pair(&test.rig);
 	test.stream = container_of(test.rig.net, struct stream, net);
 	test.fd = frames_area_create(AREA_BYTES);
 	assert_true(test.fd >= 0);

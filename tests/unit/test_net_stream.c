@@ -13,15 +13,10 @@
 
 static int setup(void **state)
 {
-	struct net_config config = { .mode = NET_STREAM };
 	static struct rig rig;
-	int ends[2];
 
 	alarm(60);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	config.fd = ends[0];
-	rig_open(&rig, &config);
-	rig.peer = ends[1];
+	rig_open_pair(&rig);
 	*state = &rig;
 	return 0;
 }

@@ -284,41 +284,52 @@ static void test_the_helper_gets_nothing_else(void **state)
 	rig_exit(&test->rig);
 }
 
-// A frame whose end lies there: byte 2 and the 20 behind it.
-static void test_memory_is_shared_with_the_helper(void **state)
-{
-	struct user_test *test = *state;
-	struct net_config config = user_config();
-	struct rig *rig = &test->rig;
+// Sends a frame of 20 bytes that lies in the shared memory from byte @offset (four escapes) on;
+// its header, of zeroes, goes through the socket.
+#define SEND_SHARED(offset)                                                               \
+	"printf '\\200\\0\\0\\034" offset "\\0\\0\\0\\024\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n" \
+	"printf '\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n"
 
-	begin(test,
-	      "printf '12abcdefghijklmnopqrst' >&4\n"
-	      "printf '\\200\\0\\0\\034\\0\\0\\0\\2\\0\\0\\0\\024\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n"
-	      "printf '\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3; " ECHO,
-	      &config);
+static void expect_shared(struct rig *rig, const char data[20])
+{
 	run_until(rig, rig->frames == 1);
 	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + 20);
-	assert_memory_equal(rig->frame + NET_VNET_HEADER_BYTES, "abcdefghijklmnopqrst", 20);
-	expect_echo(rig);
-	rig_exit(rig);
+	assert_memory_equal(rig->frame + NET_VNET_HEADER_BYTES, data, 20);
+}
+
+// Nothing of it is left for the next helper.
+static void test_memory_is_shared_with_the_helper(void **state)
+{
+	static const char nothing[20];
+	struct user_test *test = *state;
+	struct net_config config = user_config();
+
+	begin(test,
+	      "[ -e $RECORD ] || printf '12abcdefghijklmnopqrst' >&4\n"
+	      "echo >$RECORD\n" SEND_SHARED("\\0\\0\\0\\2") ECHO,
+	      &config);
+	expect_shared(&test->rig, "abcdefghijklmnopqrst");
+	expect_echo(&test->rig);
+	test->rig.frames = 0;
+	kill(helper_of(test)->pid, SIGKILL);
+	expect_shared(&test->rig, nothing);
+	rig_exit(&test->rig);
 }
 
 // It tries to take the memory away, and refers to what would have gone.
 static void test_memory_cannot_be_taken_away(void **state)
 {
+	static const char nothing[20];
 	struct user_test *test = *state;
 	struct net_config config = user_config();
-	struct rig *rig = &test->rig;
 
 	begin(test,
-	      "truncate -s 0 /proc/$$/fd/4 2>/dev/null || echo refused >$RECORD\n"
-	      "printf '\\200\\0\\0\\034\\0\\1\\0\\0\\0\\0\\0\\024\\0\\0\\0\\0\\0\\0\\0\\0' >&3\n"
-	      "printf '\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3; " ECHO,
+	      "truncate -s 0 /proc/$$/fd/4 2>/dev/null || echo refused >$RECORD\n" SEND_SHARED(
+		      "\\0\\1\\0\\0") ECHO,
 	      &config);
-	run_until(rig, rig->frames == 1);
-	assert_int_equal(rig->frame_len, NET_VNET_HEADER_BYTES + 20);
+	expect_shared(&test->rig, nothing);
 	assert_int_equal(access(test->record, F_OK), 0);
-	rig_exit(rig);
+	rig_exit(&test->rig);
 }
 
 static void test_messages_are_lines(void **state)
