@@ -11,8 +11,9 @@
 #   -h, --help   this text
 #
 # TEST is the beginning of a test's name: boot, int, mem, fp, br, sys, jit, at, blk, qcow2,
-# net. KVIK names the kvik to measure, QEMU the peer (default qemu-system-riscv64), TMPDIR
-# where the disk images lie.
+# direct, net. KVIK names the kvik to measure, QEMU the peer (default qemu-system-riscv64),
+# TMPDIR where the disk images lie. Of blk and qcow2 both keep the image in the host's page
+# cache, as both do when nobody says anything; of direct neither does.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,7 +50,7 @@ clean_up() {
 	rm -rf "$work"
 }
 trap clean_up EXIT
-figures=$work/figures # lines of: engine test seconds checksum work unit
+figures=$work/figures # lines of: engine test seconds checksum work unit cpu-seconds
 : >"$figures"
 
 # --- the guests ---
@@ -66,7 +67,9 @@ prepare() {
 		-ffp-contract=off -march=rv64gc -o "$work/rvbench" "$here"/guest/*.c -lm
 	"$files" initrd "$work/initrd" "$here/init" virtio_mmio virtio_blk virtio_net -- \
 		"$work/rvbench:bin/rvbench"
+	compile cost
 	! wanted net || start_server
+	find_direct
 	new_disks
 	if [ ${#engines[@]} -gt 1 ] && ! type "$QEMU" &>/dev/null; then
 		echo "bench: no $QEMU here: kvik alone (QEMU=PATH names another)" >&2
@@ -74,39 +77,58 @@ prepare() {
 	fi
 }
 
+compile() { # compile NAME: a program for the host
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$work/$1" "$here/$1.c" ||
+		die "cannot compile $1"
+}
+
+# Where the file system has no direct I/O the guests go without that disk.
+find_direct() {
+	direct_kvik=() direct_qemu=()
+	wanted direct || return 0
+	dd if=/dev/zero of="$work/direct" bs=4096 count=1 oflag=direct 2>/dev/null || {
+		echo "bench: no direct I/O in $work: without it (TMPDIR=PATH names another place)" >&2
+		return 0
+	}
+	direct_kvik=(--disk "$work/direct,direct,serial=direct")
+	# shellcheck disable=SC2054 # commas that QEMU sees
+	direct_qemu=(-drive "id=direct,file=$work/direct,format=raw,$drive_qemu,cache=none"
+		-device virtio-blk-device,drive=direct,serial=direct)
+}
+
 # New ones for each guest: who comes second is not to find its space allocated.
 new_disks() {
-	rm -f "$work/disk" "$work/qcow2"
-	truncate -s ${disk_mib}M "$work/disk"
+	rm -f "$work/disk" "$work/qcow2" "$work/direct"
+	truncate -s ${disk_mib}M "$work/disk" "$work/direct"
 	"$KVIK" disk create "$work/qcow2" ${disk_mib}M >/dev/null || die "no qcow2 image"
 }
 
 start_server() {
-	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$work/tcp-server" \
-		"$here/tcp-server.c" || die "cannot compile tcp-server"
+	compile tcp-server
 	"$work/tcp-server" 5001 &
 	server=$!
 	network_kvik=(user) network_qemu=(-device "virtio-net-device,netdev=net"
 		-netdev "user,id=net,net=192.168.33.0/24,host=192.168.33.1,dhcpstart=192.168.33.15")
 }
+drive_qemu=if=none,discard=unmap
 network_kvik=(none) network_qemu=(-nic none)
 
-# Replaces this shell by an engine that runs the guest; $1 follows the generated kernel
-# parameters.
+# Replaces this shell by an engine that runs the guest, under "${under[@]}"; $1 follows the
+# generated kernel parameters.
+under=()
 exec_kvik() {
-	exec "$KVIK" run -n "${network_kvik[@]}" --cpus 1 --mem ${memory_mib}M \
-		--initrd "$work/initrd" --disk "$work/disk" --disk "$work/qcow2" \
-		--params "quiet $1" "$kernel"
+	exec "${under[@]}" "$KVIK" run -n "${network_kvik[@]}" --cpus 1 --mem ${memory_mib}M \
+		--initrd "$work/initrd" --disk "$work/disk,serial=raw" \
+		--disk "$work/qcow2,serial=qcow2" "${direct_kvik[@]}" --params "quiet $1" "$kernel"
 }
 
 exec_qemu() {
-	# Its virtio-mmio slots are filled from the last one on, and the kernel names disks as
-	# it finds them, from the first: the raw one comes last.
-	exec "$QEMU" -M virt -smp 1 -m $memory_mib -nographic -no-reboot "${network_qemu[@]}" \
+	exec "${under[@]}" "$QEMU" -M virt -smp 1 -m $memory_mib -nographic -no-reboot "${network_qemu[@]}" \
 		-global virtio-mmio.force-legacy=false -kernel "$kernel" -initrd "$work/initrd" \
-		-drive "if=none,id=qcow2,format=qcow2,file=$work/qcow2,discard=unmap" \
-		-drive "if=none,id=disk,format=raw,file=$work/disk,discard=unmap" \
-		-device virtio-blk-device,drive=qcow2 -device virtio-blk-device,drive=disk \
+		-drive "id=disk,file=$work/disk,format=raw,$drive_qemu" \
+		-device virtio-blk-device,drive=disk,serial=raw \
+		-drive "id=qcow2,file=$work/qcow2,format=qcow2,$drive_qemu" \
+		-device virtio-blk-device,drive=qcow2,serial=qcow2 "${direct_qemu[@]}" \
 		-append "console=ttyS0 quiet $1"
 }
 
@@ -132,6 +154,8 @@ boot() {
 
 # measure ENGINE: runs the tests in one guest.
 measure() {
+	local under=("$work/cost")
+
 	new_disks
 	("exec_$1" "-- -s $scale ${tests[*]}" 2>"$work/err" </dev/null) | tr -d '\r' >"$work/out" || :
 	grep -q '^BENCH-DONE' "$work/out" || {
@@ -152,15 +176,17 @@ compare_checksums() {
 	END { exit bad }' "$figures" >&2
 }
 
+# shellcheck disable=SC2016 # for awk
+median='function median(list, n,   v, i, j, t) {
+	n = split(list, v, " ")
+	for (i = 2; i <= n; i++)
+		for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+}'
+
 # Medians, ratios and the geometric means of each group.
-print_table() {
-	awk -v rounds="$rounds" '
-	function median(list, n,   v, i, j, t) {
-		n = split(list, v, " ")
-		for (i = 2; i <= n; i++)
-			for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-	}
+print_times() {
+	awk -v rounds="$rounds" "$median"'
 	{
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		times[$1, $2] = times[$1, $2] " " $3; work[$2] = $5 " " $6
@@ -186,6 +212,30 @@ print_table() {
 	}' "$figures"
 }
 
+# What a transfer costs the host, guest included; a request is of 4 KiB.
+print_costs() {
+	awk "$median"'
+	$6 ~ /^(bytes|requests|flushes)$/ && NF > 6 {
+		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
+		gib = $5 * ($6 == "bytes" ? 1 : 4096) / 1073741824
+		costs[$1, $2] = costs[$1, $2] " " $7 / gib
+	}
+	function show(engine, name) {
+		return (engine, name) in costs ? sprintf("%.2f", median(costs[engine, name])) : "-"
+	}
+	END {
+		if (tests)
+			printf "\n%-19s %10s %10s   CPU seconds of the host for a GiB\n", "test", "kvik", "QEMU"
+		for (i = 1; i <= tests; i++)
+			printf "%-19s %10s %10s\n", order[i], show("kvik", order[i]), show("qemu", order[i])
+	}' "$figures"
+}
+
+print_table() {
+	print_times
+	print_costs
+}
+
 print_json() {
 	awk -v rounds="$rounds" -v scale="$scale" -v host="$(uname -srm)" \
 		-v version="$("$files" show version)" -v kvik="$("$KVIK" --version | head -n 1)" \
@@ -194,6 +244,7 @@ print_json() {
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		key = $1 SUBSEP $2; sep = key in times ? ", " : ""
 		times[key] = times[key] sep ($3 + 0); work[$2] = $5; unit[$2] = $6
+		if (NF > 6) costs[key] = costs[key] sep ($7 + 0)
 	}
 	END {
 		printf "{\n  \"host\": \"%s\",\n  \"guest_kernel\": \"%s\",\n", host, version
@@ -202,16 +253,27 @@ print_json() {
 		for (i = 1; i <= tests; i++) {
 			name = order[i]
 			printf "    {\"name\": \"%s\", \"work\": %s, \"unit\": \"%s\", ", name, work[name], unit[name]
-			printf "\"kvik_seconds\": [%s], \"qemu_seconds\": [%s]}%s\n", times["kvik", name], \
-				times["qemu", name], i < tests ? "," : ""
+			printf "\"kvik_seconds\": [%s], \"qemu_seconds\": [%s], ", times["kvik", name], \
+				times["qemu", name]
+			printf "\"kvik_cpu_seconds\": [%s], \"qemu_cpu_seconds\": [%s]}%s\n", \
+				costs["kvik", name], costs["qemu", name], i < tests ? "," : ""
 		}
 		print "  ]\n}"
 	}' "$figures"
 }
 
+# Not always the same one first.
+in_turns() {
+	if [ $((round % 2)) = 1 ]; then
+		echo "${engines[@]}"
+	else
+		printf '%s\n' "${engines[@]}" | tac
+	fi
+}
+
 prepare
 for ((round = 1; round <= rounds; round++)); do
-	for engine in "${engines[@]}"; do
+	for engine in $(in_turns); do
 		[ ! -t 2 ] || printf '\rround %d of %d: %s  ' "$round" "$rounds" "$engine" >&2
 		! wanted boot || boot "$engine"
 		[ "${tests[*]:-}" = boot ] || measure "$engine"

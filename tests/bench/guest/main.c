@@ -109,6 +109,12 @@ static const struct {
 	{ "qcow2-rand-read", bench_qcow2_rand_read },
 	{ "qcow2-rand-write-32", bench_qcow2_rand_write_32 },
 	{ "qcow2-rand-read-32", bench_qcow2_rand_read_32 },
+	{ "direct-seq-write", bench_direct_seq_write },
+	{ "direct-seq-read", bench_direct_seq_read },
+	{ "direct-rand-write", bench_direct_rand_write },
+	{ "direct-rand-read", bench_direct_rand_read },
+	{ "direct-rand-write-32", bench_direct_rand_write_32 },
+	{ "direct-rand-read-32", bench_direct_rand_read_32 },
 	{ "net-send", bench_net_send },
 	{ "net-receive", bench_net_receive },
 	{ "net-trips", bench_net_trips },
@@ -137,6 +143,8 @@ static void run_test(unsigned i, int repeats)
 		if (r.t < best.t)
 			best = r;
 	}
+	if (best.t == 0) // nothing there to be measured
+		return;
 	printf("BENCH %-19s %9.4f %016llx %llu %s\n", tests[i].name, best.t,
 	       (unsigned long long)best.sum, (unsigned long long)best.work, best.unit);
 }

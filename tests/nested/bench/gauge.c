@@ -8,8 +8,9 @@
 // too small to be the guest's MIB of RAM: all of it, and what is not the program's file, which
 // all of a host's VMs share. With -t, which costs time, the time of the first
 // entry into the guest and the exits to user space by reason. Then repeats each of the
-// command's lines that begins with "@", without that, until it ends or says "@end": not all
-// monitors end with their guests.
+// command's figures, which begin with "@", until it ends or says "@end": not all
+// monitors end with their guests. "@NAME UNIT VALUE [BYTES]" tells of what just ended, and
+// "@begin" comes before the first; with BYTES, what moving them cost the monitor is told, too.
 #include <dirent.h>
 #include <err.h>
 #include <fcntl.h>
@@ -25,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../bench/cpu-time.h"
+
 #define TRACING "/sys/kernel/tracing/"
 #define ENTRY TRACING "events/kvm/kvm_entry/"
 #define EXITS TRACING "instances/gauge/"
@@ -38,6 +41,7 @@ struct gauge {
 	pid_t pid;
 	double begin_s;
 	bool marked;
+	double cpu_s; // when the last transfer ended, or the first began
 };
 
 static double now_s(void)
@@ -207,6 +211,26 @@ static void report(const struct gauge *gauge)
 	printf("threads %d\n", count_threads(gauge->pid));
 }
 
+static void report_cost(const char *name, double cpu_s, double bytes)
+{
+	const double gib = 1 << 30;
+
+	printf("%s-cpu-s-per-gib %.4f\n", name, cpu_s / bytes * gib);
+}
+
+static void take_figure(struct gauge *gauge, const char *line)
+{
+	double cpu_s = cpu_time_s(gauge->pid), bytes;
+	char name[64], unit[64], value[64];
+	int words = sscanf(line, "%63s %63s %63s %lf", name, unit, value, &bytes);
+
+	if (words > 2)
+		printf("%s-%s %s\n", name, unit, value);
+	if (words > 3)
+		report_cost(name, cpu_s - gauge->cpu_s, bytes);
+	gauge->cpu_s = cpu_s;
+}
+
 static void take_line(struct gauge *gauge, const char *line)
 {
 	if (!gauge->marked && strstr(line, gauge->mark)) {
@@ -216,7 +240,7 @@ static void take_line(struct gauge *gauge, const char *line)
 	if (strcmp(line, "@end") == 0)
 		kill(gauge->pid, SIGKILL);
 	else if (line[0] == '@')
-		printf("%s\n", line + 1);
+		take_figure(gauge, line + 1);
 }
 
 static void follow(struct gauge *gauge, FILE *output)

@@ -28,7 +28,7 @@ measure() {
 	# With devices there are more exits than without: only what the guest measured counts.
 	case $params in
 	bench=net) sed -n "s/^net-/$part-/p" /tmp/figures ;;
-	bench=*) grep -- '-per-s ' /tmp/figures ;;
+	bench=*) grep -e '-per-s ' -e '-per-gib ' /tmp/figures ;;
 	*notests*) sed -n 's/^init_ms/init_tested_ms/p' /tmp/figures ;;
 	*) cat /tmp/figures ;;
 	esac | sed "s/^/figure $monitor /"
