@@ -9,29 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "cpu-time.h"
-
-static FILE *start(char **command, pid_t *pid)
-{
-	int ends[2];
-
-	if (pipe(ends))
-		err(1, "pipe");
-	*pid = fork();
-	if (*pid < 0)
-		err(1, "fork");
-	if (*pid == 0) {
-		dup2(ends[1], STDOUT_FILENO);
-		close(ends[0]);
-		close(ends[1]);
-		execvp(command[0], command);
-		err(127, "%s", command[0]);
-	}
-	close(ends[1]);
-	return fdopen(ends[0], "r");
-}
+#include "monitor.h"
 
 static void follow(FILE *output, pid_t pid)
 {
@@ -39,7 +18,7 @@ static void follow(FILE *output, pid_t pid)
 	double last_s = 0;
 
 	while (fgets(line, sizeof(line), output)) {
-		double now_s = cpu_time_s(pid);
+		double now_s = monitor_cpu_s(pid);
 
 		line[strcspn(line, "\r\n")] = '\0';
 		if (strncmp(line, "BENCH", 5)) {
@@ -60,9 +39,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		errx(2, "usage: cost COMMAND...");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	output = start(argv + 1, &pid);
-	if (!output)
-		err(1, "fdopen");
+	output = monitor_start(argv + 1, false, &pid);
 	follow(output, pid);
 	if (waitpid(pid, &status, 0) < 0)
 		err(1, "wait");

@@ -20,13 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../../bench/cpu-time.h"
+#include "../../bench/monitor.h"
 
 #define TRACING "/sys/kernel/tracing/"
 #define ENTRY TRACING "events/kvm/kvm_entry/"
@@ -220,7 +219,7 @@ static void report_cost(const char *name, double cpu_s, double bytes)
 
 static void take_figure(struct gauge *gauge, const char *line)
 {
-	double cpu_s = cpu_time_s(gauge->pid), bytes;
+	double cpu_s = monitor_cpu_s(gauge->pid), bytes;
 	char name[64], unit[64], value[64];
 	int words = sscanf(line, "%63s %63s %63s %lf", name, unit, value, &bytes);
 
@@ -253,30 +252,6 @@ static void follow(struct gauge *gauge, FILE *output)
 	}
 }
 
-static FILE *start(struct gauge *gauge, char **command)
-{
-	int ends[2];
-
-	if (pipe(ends))
-		err(1, "pipe");
-	gauge->begin_s = now_s();
-	gauge->pid = fork();
-	if (gauge->pid < 0)
-		err(1, "fork");
-	if (gauge->pid == 0) {
-		// Not to outlive a gauge whose time is over.
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(ends[1], STDOUT_FILENO);
-		dup2(ends[1], STDERR_FILENO);
-		close(ends[0]);
-		close(ends[1]);
-		execvp(command[0], command);
-		err(127, "%s", command[0]);
-	}
-	close(ends[1]);
-	return fdopen(ends[0], "r");
-}
-
 int main(int argc, char **argv)
 {
 	struct gauge gauge = { .trace = argc > 1 && strcmp(argv[1], "-t") == 0 };
@@ -292,7 +267,8 @@ int main(int argc, char **argv)
 	gauge.mark = argv[2];
 	if (gauge.trace)
 		trace_start();
-	output = start(&gauge, argv + 3);
+	gauge.begin_s = now_s();
+	output = monitor_start(argv + 3, true, &gauge.pid);
 	follow(&gauge, output);
 	if (gauge.trace)
 		trace_stop();
