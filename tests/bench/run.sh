@@ -212,10 +212,11 @@ print_times() {
 	}' "$figures"
 }
 
-# What a transfer costs the host, guest included; a request is of 4 KiB.
+# What a disk's transfers cost the host, guest included; a request is of 4 KiB. (A network's
+# cost its helper, too, which is a process of its own.)
 print_costs() {
 	awk "$median"'
-	$6 ~ /^(bytes|requests|flushes)$/ && NF > 6 {
+	$2 ~ /^(blk|qcow2|direct)-/ {
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		gib = $5 * ($6 == "bytes" ? 1 : 4096) / 1073741824
 		costs[$1, $2] = costs[$1, $2] " " $7 / gib
@@ -244,7 +245,7 @@ print_json() {
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		key = $1 SUBSEP $2; sep = key in times ? ", " : ""
 		times[key] = times[key] sep ($3 + 0); work[$2] = $5; unit[$2] = $6
-		if (NF > 6) costs[key] = costs[key] sep ($7 + 0)
+		if ($2 ~ /^(blk|qcow2|direct)-/) costs[key] = costs[key] sep ($7 + 0)
 	}
 	END {
 		printf "{\n  \"host\": \"%s\",\n  \"guest_kernel\": \"%s\",\n", host, version
@@ -253,10 +254,12 @@ print_json() {
 		for (i = 1; i <= tests; i++) {
 			name = order[i]
 			printf "    {\"name\": \"%s\", \"work\": %s, \"unit\": \"%s\", ", name, work[name], unit[name]
-			printf "\"kvik_seconds\": [%s], \"qemu_seconds\": [%s], ", times["kvik", name], \
+			printf "\"kvik_seconds\": [%s], \"qemu_seconds\": [%s]", times["kvik", name], \
 				times["qemu", name]
-			printf "\"kvik_cpu_seconds\": [%s], \"qemu_cpu_seconds\": [%s]}%s\n", \
-				costs["kvik", name], costs["qemu", name], i < tests ? "," : ""
+			if (("kvik", name) in costs)
+				printf ", \"kvik_cpu_seconds\": [%s], \"qemu_cpu_seconds\": [%s]", \
+					costs["kvik", name], costs["qemu", name]
+			print i < tests ? "}," : "}"
 		}
 		print "  ]\n}"
 	}' "$figures"
