@@ -142,11 +142,13 @@ is "stop all, a paused one too" "$status:$out" \
 wait
 is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
-# What a killed VM leaves.
+# What a killed VM leaves. Of its sockets one listens, and the other is the waiter's.
+is_waited_for() { [ "$(grep -cF " $KVIK_RUNTIME_DIR/one.sock" /proc/net/unix)" = 2 ]; }
 start one sleep
 timeout 20 "$kvik" wait one 2>"$work/waiter" &
 waiter=$!
-sleep 0.2
+wait_for 20 is_waited_for
+sleep 0.3 # until it has asked
 kill -9 "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 wait "$waiter"
