@@ -142,10 +142,12 @@ is "stop all, a paused one too" "$status:$out" \
 wait
 is "nothing is left" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
 
-# What a killed VM leaves. Of its sockets one listens, and the other is the waiter's.
-is_waited_for() { [ "$(grep -cF " $KVIK_RUNTIME_DIR/one.sock" /proc/net/unix)" = 2 ]; }
-start one sleep
-timeout 20 "$kvik" wait one 2>"$work/waiter" &
+# What a killed VM leaves. Of its sockets one listens, and the other is the waiter's; no other
+# test has that name.
+killed=killed-$$
+is_waited_for() { [ "$(grep -c "/$killed\.sock$" /proc/net/unix)" = 2 ]; }
+start "$killed" sleep
+timeout 20 "$kvik" wait "$killed" 2>"$work/waiter" &
 waiter=$!
 wait_for 20 is_waited_for
 sleep 0.3 # until it has asked
@@ -153,16 +155,16 @@ kill -9 "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 wait "$waiter"
 is "wait: a VM that is killed" "$?:$(<"$work/waiter")" \
-	"1:kvik wait: VM one: has ended without a word (killed?); its status is not known"
+	"1:kvik wait: VM $killed: has ended without a word (killed?); its status is not known"
 is "a killed VM leaves its socket" "$(sockets)" 1
 run list -q
 is "but is not listed" "$status:$out:$(sockets)" "0::0"
-start one sleep
+start "$killed" sleep
 kill -9 "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
-start one sleep
+start "$killed" sleep
 run list -q
-is "its name can be taken" "$out" "one"
+is "its name can be taken" "$out" "$killed"
 kill "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 is "SIGTERM leaves nothing" "$(find "$KVIK_RUNTIME_DIR" -mindepth 1)" ""
