@@ -230,14 +230,22 @@ static int add_doorbell(void *opaque, const struct bus_doorbell *doorbell)
 	return vm->accel.ops->doorbell_fd(&vm->accel, doorbell);
 }
 
+static int show_page(void *opaque, const struct bus_page *page, const void *bytes)
+{
+	struct vm *vm = opaque;
+
+	return vm->accel.ops->show_page(&vm->accel, page, bytes);
+}
+
 static int make_buses(struct vm *vm)
 {
 	bus_init(&vm->mmio);
 	bus_init(&vm->pio);
-	if (vm->accel.ops->doorbell_fd) {
+	vm->mmio.accel_opaque = vm;
+	if (vm->accel.ops->doorbell_fd)
 		vm->mmio.add_doorbell = add_doorbell;
-		vm->mmio.add_doorbell_opaque = vm;
-	}
+	if (vm->accel.ops->show_page)
+		vm->mmio.show_page = show_page;
 	return 0;
 }
 

@@ -465,6 +465,7 @@ const struct accel_ops kvm_accel_ops = {
 	.run = kvm_run_vcpu,
 	.kick = kvm_kick,
 	.doorbell_fd = kvm_doorbell_fd,
+	.show_page = kvm_show_page,
 	.irq_fd = kvm_irq_fd,
 	.hold_clock = hold_clock,
 	.irq = set_input,

@@ -99,7 +99,20 @@ int bus_add(struct bus *bus, struct io_region *region)
 
 int bus_add_doorbell(struct bus *bus, const struct bus_doorbell *doorbell)
 {
-	return bus->add_doorbell ? bus->add_doorbell(bus->add_doorbell_opaque, doorbell) : -ENOTSUP;
+	return bus->add_doorbell ? bus->add_doorbell(bus->accel_opaque, doorbell) : -ENOTSUP;
+}
+
+bool bus_add_page(struct bus *bus, uint64_t addr, struct bus_page *page)
+{
+	if (!bus->show_page || addr % BUS_PAGE_BYTES)
+		return false;
+	*page = (struct bus_page){ .addr = addr, .number = bus->page_count++ };
+	return true;
+}
+
+int bus_show_page(struct bus *bus, const struct bus_page *page, const void *bytes)
+{
+	return bus->show_page(bus->accel_opaque, page, bytes);
 }
 
 // What the device said in its io_ops: the one place that checks it.

@@ -171,6 +171,21 @@ int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell)
 	return ioctl(kvm_vm(accel)->fd, KVM_IOEVENTFD, &ioeventfd) < 0 ? -errno : 0;
 }
 
+// A slot that the guest cannot write: its stores exit as before. A host with larger pages
+// has none so small.
+int kvm_show_page(struct accel *accel, const struct bus_page *page, const void *bytes)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = MEMORY_MAX_BANKS + page->number,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = page->addr,
+		.memory_size = bytes ? BUS_PAGE_BYTES : 0,
+		.userspace_addr = (uintptr_t)bytes,
+	};
+
+	return ioctl(kvm_vm(accel)->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
 int kvm_irq_fd(struct accel *accel, unsigned gsi, int event_fd)
 {
 	struct kvm_irqfd irqfd = { .fd = (uint32_t)event_fd, .gsi = gsi };

@@ -55,6 +55,12 @@ static inline uint64_t load_be64(const void *from)
 	return be64toh(value);
 }
 
+static inline void store_le32(void *to, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(to, &value, sizeof(value));
+}
+
 static inline void store_be16(void *to, uint16_t value)
 {
 	value = htobe16(value);

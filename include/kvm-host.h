@@ -63,6 +63,7 @@ void kvm_vcpu_exit(struct vcpu *vcpu);
 enum vcpu_exit kvm_run_vcpu(struct vcpu *vcpu);
 void kvm_kick(struct vcpu *vcpu);
 int kvm_doorbell_fd(struct accel *accel, const struct bus_doorbell *doorbell);
+int kvm_show_page(struct accel *accel, const struct bus_page *page, const void *bytes);
 int kvm_irq_fd(struct accel *accel, unsigned gsi, int event_fd);
 
 // -- core/kvm*.c: helpers; each logs @what on failure and returns -errno --

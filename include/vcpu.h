@@ -20,6 +20,7 @@
 struct arm_accel_ops;
 struct bus;
 struct bus_doorbell;
+struct bus_page;
 struct cpu_view;
 struct loop;
 struct memory;
@@ -99,6 +100,8 @@ struct accel_ops {
 	// Has the kernel take a store to @doorbell's address and signal its eventfd, until
 	// the VM ends; as bus_add_doorbell().
 	int (*doorbell_fd)(struct accel *accel, const struct bus_doorbell *doorbell);
+	// As bus_show_page(), any thread.
+	int (*show_page)(struct accel *accel, const struct bus_page *page, const void *bytes);
 	// Has the kernel pulse input @gsi of its interrupt controller for each signal on
 	// @event_fd, until that is closed. 0 or -errno without a message. Any thread.
 	int (*irq_fd)(struct accel *accel, unsigned gsi, int event_fd);

@@ -151,7 +151,11 @@ struct virtio_device {
 	struct log_ratelimit fail_limit;
 	struct irq_line irq;
 	pthread_mutex_t irq_lock; // orders isr and line level; above the irqchip only
-	bool live;                // DRIVER_OK: may interrupt; guarded by irq_lock
+	// The transport's: InterruptStatus on an edge-triggered line has a bit more, of which
+	// the driver hears next. irq_lock is held. NULL: it need not know.
+	void (*isr_grew)(void *opaque);
+	void *isr_opaque;
+	bool live; // DRIVER_OK: may interrupt; guarded by irq_lock
 };
 
 // How an instance differs from others of its type.

@@ -50,6 +50,13 @@ void virtio_exit(struct virtio_device *vdev)
 
 // -- interrupts --
 
+static void pulse(struct virtio_device *vdev)
+{
+	if (vdev->isr_grew)
+		vdev->isr_grew(vdev->isr_opaque);
+	irq_pulse(&vdev->irq);
+}
+
 // A level-triggered line is high while a bit of isr is set (4.2.2).
 static void set_isr(struct virtio_device *vdev, uint32_t isr)
 {
@@ -58,7 +65,7 @@ static void set_isr(struct virtio_device *vdev, uint32_t isr)
 	if (!vdev->irq.edge && !isr != !before)
 		irq_set(&vdev->irq, isr);
 	else if (vdev->irq.edge && isr & ~before)
-		irq_pulse(&vdev->irq);
+		pulse(vdev);
 }
 
 // While the driver has not acknowledged the last interrupt the line is high, or about to

@@ -9,9 +9,11 @@
 
 #include "aml.h"
 #include "bus.h"
+#include "bytes.h"
 #include "device.h"
 #include "fdt.h"
 #include "log.h"
+#include "mmio-page.h"
 #include "virtio.h"
 
 // Register offsets (4.2.2).
@@ -59,6 +61,7 @@ struct virtio_mmio {
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;
 	int ack_fd; // signalled by acknowledgements that change nothing; -1: none
+	struct mmio_page page;
 };
 
 static struct virtio_mmio *from_region(struct io_region *region)
@@ -141,12 +144,31 @@ static uint64_t read_config(struct virtio_mmio *mmio, uint64_t offset, unsigned 
 	return value;
 }
 
+// Only what a driver finds that runs its device, and has no interrupt to hear of but the
+// queues': with one comes mmio_page_hide(), after the bit that is looked for here.
+static bool fill_page(void *opaque, uint8_t *bytes)
+{
+	struct virtio_mmio *mmio = opaque;
+	struct virtio_device *vdev = mmio->vdev;
+
+	if (!vdev->active || virtio_isr(vdev) != VIRTIO_ISR_QUEUE ||
+	    virtio_status(vdev) & VIRTIO_STATUS_NEEDS_RESET)
+		return false;
+	for (uint32_t offset = 0; offset < REG_CONFIG; offset += REGISTER_BYTES)
+		store_le32(bytes + offset, read_register(mmio, offset));
+	for (uint32_t i = 0; i < vdev->ops->config_bytes; i++)
+		bytes[REG_CONFIG + i] = (uint8_t)read_config(mmio, i, 1);
+	return true;
+}
+
 static uint64_t mmio_read(struct io_region *region, uint64_t offset, unsigned size)
 {
 	struct virtio_mmio *mmio = from_region(region);
 
 	if (offset >= REG_CONFIG)
 		return read_config(mmio, offset - REG_CONFIG, size);
+	if (offset == REG_INTERRUPT_STATUS)
+		mmio_page_note_read(&mmio->page, fill_page, mmio);
 	return size == REGISTER_BYTES ? read_register(mmio, offset) : 0;
 }
 
@@ -258,6 +280,8 @@ static void mmio_write(struct io_region *region, uint64_t offset, uint64_t value
 {
 	struct virtio_mmio *mmio = from_region(region);
 
+	if (offset != REG_QUEUE_NOTIFY)
+		mmio_page_hide(&mmio->page);
 	if (offset >= REG_CONFIG)
 		write_config(mmio, offset - REG_CONFIG, value, size);
 	else if (size == REGISTER_BYTES)
@@ -277,6 +301,7 @@ static void mmio_reset(struct device *dev)
 {
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
 
+	mmio_page_hide(&mmio->page);
 	virtio_reset(mmio->vdev);
 	if (mmio->vdev->ops->forget)
 		mmio->vdev->ops->forget(mmio->vdev);
@@ -319,6 +344,21 @@ static void add_ack_doorbell(struct virtio_mmio *mmio, struct bus *bus)
 	}
 }
 
+static void isr_grew(void *opaque)
+{
+	mmio_page_hide(opaque);
+}
+
+// Nobody else may live in the page.
+static void add_page(struct virtio_mmio *mmio, struct bus *bus)
+{
+	if (mmio->dev.region.size_bytes < BUS_PAGE_BYTES)
+		return;
+	mmio_page_init(&mmio->page, bus, mmio->dev.region.base);
+	mmio->vdev->isr_opaque = &mmio->page;
+	mmio->vdev->isr_grew = isr_grew;
+}
+
 // Has the accelerator take by itself what it can of the driver's stores; the registers go
 // on to work for every other value. Anything that fails here only costs speed.
 static int mmio_plugged(struct device *dev, struct bus *bus)
@@ -330,6 +370,8 @@ static int mmio_plugged(struct device *dev, struct bus *bus)
 	add_notify_doorbells(mmio, bus);
 	if (mmio->vdev->irq.edge)
 		add_ack_doorbell(mmio, bus);
+	if (mmio->ack_fd >= 0)
+		add_page(mmio, bus);
 	return 0;
 }
 
@@ -367,6 +409,7 @@ static void mmio_free(struct device *dev)
 	struct virtio_mmio *mmio = container_of(dev, struct virtio_mmio, dev);
 
 	mmio->vdev->ops->free(mmio->vdev);
+	mmio_page_exit(&mmio->page);
 	if (mmio->ack_fd >= 0)
 		close(mmio->ack_fd);
 	device_exit(dev);

@@ -260,6 +260,7 @@ const struct accel_ops kvm_accel_ops = {
 	.kick = kvm_kick,
 	.irq = nothing_irq,
 	.doorbell_fd = kvm_doorbell_fd,
+	.show_page = kvm_show_page,
 };
 
 // -- a VM of one vCPU, with a device that remembers --

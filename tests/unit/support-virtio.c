@@ -91,10 +91,10 @@ void guest_init(struct guest *g)
 void guest_attach(struct guest *g, struct virtio_device *vdev)
 {
 	struct irq_line line = { .chip = &g->irqchip.chip, .number = 7, .edge = g->edge };
+	uint64_t bytes = g->region_bytes ? g->region_bytes : VIRTIO_MMIO_SIZE;
 
 	g->vdev = vdev;
-	assert_int_equal(virtio_mmio_create(&g->dev, vdev, GUEST_MMIO_GPA, VIRTIO_MMIO_SIZE, line),
-			 0);
+	assert_int_equal(virtio_mmio_create(&g->dev, vdev, GUEST_MMIO_GPA, bytes, line), 0);
 	assert_int_equal(bus_add(&g->bus, &g->dev->region), 0);
 	assert_int_equal(g->dev->ops->plugged(g->dev, &g->bus), 0);
 }

@@ -83,7 +83,9 @@ struct guest {
 	struct bus bus;
 	struct loop loop; // the main loop
 	struct guest_irqchip irqchip;
-	bool edge; // of the device's line; set before guest_attach()
+	// Set before guest_attach():
+	bool edge;             // of the device's line
+	uint64_t region_bytes; // of its registers; 0: as few as there are
 	struct virtio_device *vdev;
 	struct device *dev;
 	// What memory_mark_written() was told: the bytes, and whether it was a lie.

@@ -177,6 +177,30 @@ static void test_doorbell(void **state)
 	rig_stop(&rig);
 }
 
+// A slot behind those of RAM, which the guest cannot write; of no size, it goes.
+static void test_page(void **state)
+{
+	static uint8_t bytes[BUS_PAGE_BYTES];
+	struct bus_page page = { .addr = 0x10001000, .number = 3 };
+	const struct kvm_userspace_memory_region *slot;
+	struct kvm_rig rig;
+
+	rig_start(&rig);
+	slot = &kvm.slots[kvm.slot_count];
+	assert_int_equal(kvm_show_page(&rig.accel, &page, bytes), 0);
+	assert_int_equal(slot->slot, MEMORY_MAX_BANKS + 3);
+	assert_int_equal(slot->flags, KVM_MEM_READONLY);
+	assert_int_equal(slot->guest_phys_addr, 0x10001000);
+	assert_int_equal(slot->memory_size, BUS_PAGE_BYTES);
+	assert_int_equal(slot->userspace_addr, (uintptr_t)bytes);
+	assert_int_equal(kvm_show_page(&rig.accel, &page, NULL), 0);
+	slot++;
+	assert_int_equal(slot->slot, MEMORY_MAX_BANKS + 3);
+	assert_int_equal(slot->guest_phys_addr, 0x10001000);
+	assert_int_equal(slot->memory_size, 0);
+	rig_stop(&rig);
+}
+
 static void test_ioctl_goes_on_after_a_signal(void **state)
 {
 	struct kvm_rig rig;
@@ -338,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_vcpu_that_fails),
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_doorbell),
+		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_ioctl_goes_on_after_a_signal),
 		cmocka_unit_test(test_line_that_fails_does_not_flood),
 		cmocka_unit_test(test_runs_until_something_is_to_be_told),

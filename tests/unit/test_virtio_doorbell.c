@@ -38,7 +38,7 @@ static struct echo_guest *new_guest_with_line(bool own_loop, int result, bool ed
 	guest_init(&e->guest);
 	e->guest.edge = edge;
 	e->guest.bus.add_doorbell = note_bell;
-	e->guest.bus.add_doorbell_opaque = bells;
+	e->guest.bus.accel_opaque = bells;
 	e->echo = calloc(1, sizeof(*e->echo));
 	assert_non_null(e->echo);
 	e->echo->freed = &e->freed;
