@@ -41,16 +41,33 @@ static inline FILE *monitor_start(char **command, bool with_errors, pid_t *pid)
 	return output;
 }
 
-// Of all of its threads, the guest's vCPUs and those that have ended included, while it is
-// not waited for. Negative: unknown.
-static inline double monitor_cpu_s(pid_t pid)
+// Of all of a process's threads, those that have ended included. 0: it is gone.
+static inline double monitor_process_cpu_s(pid_t pid)
 {
 	struct timespec t;
 	clockid_t clock;
 
 	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
-		return -1;
+		return 0;
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+// Of the guest's vCPUs, too, and of the helpers that its first thread has started, a network's
+// for instance.
+static inline double monitor_cpu_s(pid_t pid)
+{
+	double sum_s = monitor_process_cpu_s(pid);
+	char path[64];
+	FILE *children;
+	pid_t helper;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	children = fopen(path, "r");
+	while (children && fscanf(children, "%d", &helper) == 1)
+		sum_s += monitor_process_cpu_s(helper);
+	if (children)
+		fclose(children);
+	return sum_s;
 }
 
 #endif

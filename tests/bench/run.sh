@@ -212,11 +212,10 @@ print_times() {
 	}' "$figures"
 }
 
-# What a disk's transfers cost the host, guest included; a request is of 4 KiB. (A network's
-# cost its helper, too, which is a process of its own.)
+# What transfers cost the host, guest and helpers included; a request to a disk is of 4 KiB.
 print_costs() {
 	awk "$median"'
-	$2 ~ /^(blk|qcow2|direct)-/ {
+	$2 ~ /^(blk|qcow2|direct|net)-/ && $6 != "trips" {
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		gib = $5 * ($6 == "bytes" ? 1 : 4096) / 1073741824
 		costs[$1, $2] = costs[$1, $2] " " $7 / gib
@@ -245,7 +244,7 @@ print_json() {
 		if (!($2 in seen)) { seen[$2] = 1; order[++tests] = $2 }
 		key = $1 SUBSEP $2; sep = key in times ? ", " : ""
 		times[key] = times[key] sep ($3 + 0); work[$2] = $5; unit[$2] = $6
-		if ($2 ~ /^(blk|qcow2|direct)-/) costs[key] = costs[key] sep ($7 + 0)
+		if ($2 ~ /^(blk|qcow2|direct|net)-/) costs[key] = costs[key] sep ($7 + 0)
 	}
 	END {
 		printf "{\n  \"host\": \"%s\",\n  \"guest_kernel\": \"%s\",\n", host, version
