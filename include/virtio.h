@@ -232,6 +232,12 @@ void virtio_take_chains(struct virtio_device *vdev, unsigned queue,
 bool virtio_signal(struct virtio_device *vdev, struct virtqueue *vq);
 // Interrupts the driver for what somebody else pushed. Any thread.
 void virtio_interrupt(struct virtio_device *vdev);
+// Whether the accelerator signals what the driver notifies of, so that the vCPU need not leave
+// its guest for it: then all that makes it leave is dear.
+static inline bool virtio_has_doorbell(const struct virtio_device *vdev, unsigned queue)
+{
+	return vdev->doorbells[queue].open;
+}
 // Lends the queue's doorbell to somebody else, who polls it from now on in place of
 // notify(): its eventfd, or -1 where the accelerator signals none.
 int virtio_lend_doorbell(struct virtio_device *vdev, unsigned queue);

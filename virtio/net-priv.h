@@ -137,7 +137,7 @@ struct net_pair {
 	struct iovec *send_vector;
 	unsigned send_done;          // chains since the driver was told, or was owed it
 	struct loop_timer send_owed; // armed: an interrupt, at the latest then
-	uint64_t send_patience_ns;   // with that
+	uint64_t send_patience_ns;   // with that; 0: none is owed
 	struct net_vhost vhost;
 };
 

@@ -14,7 +14,6 @@
 #include "vm-config.h"
 
 #define QUEUE_SIZE 256
-#define SEND_PATIENCE_NS NSEC_PER_MSEC // an answer that takes longer is not worth waiting for
 
 // 5.1.4
 struct net_config_space {
@@ -387,7 +386,6 @@ static int start_net(struct virtio_net *net, const char *name, struct memory *me
 			.receive_queue = &net->vdev.queues[2 * i],
 			.send_queue = &net->vdev.queues[2 * i + 1],
 			.send_owed.expired = net_send_late,
-			.send_patience_ns = SEND_PATIENCE_NS,
 		};
 	}
 	ret = attach_pairs(net);

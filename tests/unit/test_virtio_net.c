@@ -362,9 +362,24 @@ static void test_told_when_no_answer_comes(void **state)
 {
 	struct fixture *f = *state;
 
+	assert_true(virtio_open_doorbell(&f->net->vdev, 1) >= 0);
 	start(f, F_ALL);
+	assert_int_equal(f->net->pairs[0].send_patience_ns, NSEC_PER_MSEC);
 	send_frame(f, 0, plain_header, 60);
 	assert_true(guest_wait_irq(&f->guest));
+	assert_false(is_owed(f));
+}
+
+// Where it costs the vCPU no exits.
+static void test_told_at_once_without_doorbells(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, F_ALL);
+	assert_int_equal(f->net->pairs[0].send_patience_ns, 0);
+	send_frame(f, 0, plain_header, 60);
+	settle(f);
+	assert_int_equal(f->guest.irqchip.edges, 1);
 	assert_false(is_owed(f));
 }
 
@@ -920,6 +935,7 @@ int main(void)
 		NET_TEST(test_told_with_the_answer),
 		NET_TEST(test_told_with_the_next_frame),
 		NET_TEST(test_told_when_no_answer_comes),
+		NET_TEST(test_told_at_once_without_doorbells),
 		NET_TEST(test_told_of_a_large_frame_at_once),
 		NET_TEST(test_told_nothing_it_does_not_want),
 		NET_TEST(test_reset_pays_all),
