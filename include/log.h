@@ -28,7 +28,7 @@ enum log_level log_get_level(void);
 int log_parse_level(const char *name, enum log_level *level) MUST_CHECK;
 
 // Text before each message: "kvik run" at first, then the VM's name.
-// Main thread, before other threads log. Copied (truncated at 79 bytes).
+// Copied (truncated at 255 bytes).
 void log_set_prefix(const char *prefix);
 
 // While a raw terminal is in use a message must end in CR LF.

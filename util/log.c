@@ -34,12 +34,12 @@ static_assert(ARRAY_SIZE(level_names) == LOG_LEVEL_COUNT, "a name for each level
 static struct {
 	atomic_int level;
 	atomic_bool raw_terminal;
+	pthread_mutex_t lock; // guards the prefix, and all rate limits; a leaf
 	char prefix[PREFIX_SIZE];
-	pthread_mutex_t ratelimit_lock;
 } log_state = {
 	.level = LOG_LEVEL_INFO,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.prefix = "kvik run",
-	.ratelimit_lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
 void log_set_level(enum log_level level)
@@ -65,7 +65,9 @@ int log_parse_level(const char *name, enum log_level *level)
 
 void log_set_prefix(const char *prefix)
 {
+	pthread_mutex_lock(&log_state.lock);
 	snprintf(log_state.prefix, sizeof(log_state.prefix), "%s", prefix);
+	pthread_mutex_unlock(&log_state.lock);
 }
 
 void log_set_raw_terminal(bool raw)
@@ -98,6 +100,13 @@ static void line_add(struct line *line, const char *fmt, ...)
 	va_start(args, fmt);
 	line_vadd(line, fmt, args);
 	va_end(args);
+}
+
+static void line_begin(struct line *line)
+{
+	pthread_mutex_lock(&log_state.lock);
+	line_add(line, "%s: ", log_state.prefix);
+	pthread_mutex_unlock(&log_state.lock);
 }
 
 // Guest strings and file names may reach a message; they must not move the cursor.
@@ -142,7 +151,7 @@ static void log_line(enum log_level level, int errnum, bool explain, const char 
 
 	if ((int)level > atomic_load(&log_state.level))
 		return;
-	line_add(&line, "%s: ", log_state.prefix);
+	line_begin(&line);
 	if (level == LOG_LEVEL_WARNING || level == LOG_LEVEL_DEBUG)
 		line_add(&line, "%s: ", level_names[level]);
 	errno = errnum;
@@ -211,14 +220,14 @@ bool log_ratelimit_ok(struct log_ratelimit *rl)
 	unsigned suppressed;
 	bool ok;
 
-	pthread_mutex_lock(&log_state.ratelimit_lock);
+	pthread_mutex_lock(&log_state.lock);
 	suppressed = ratelimit_roll(rl, now_ns());
 	ok = rl->count < RATELIMIT_BURST;
 	if (ok)
 		rl->count++;
 	else
 		rl->suppressed++;
-	pthread_mutex_unlock(&log_state.ratelimit_lock);
+	pthread_mutex_unlock(&log_state.lock);
 
 	if (suppressed)
 		warn("%u messages like the next one were left out", suppressed);

@@ -2,8 +2,10 @@
 // Messages: levels, prefix, line ends, errno texts, the rate limit.
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,6 +75,33 @@ static void test_levels_and_prefix(void **state)
 	warn("b");
 	err("a");
 	assert_string_equal(logged(), "vm7: a\n");
+}
+
+static void *log_often(void *arg)
+{
+	atomic_bool *done = arg;
+
+	for (unsigned i = 0; i < 200; i++)
+		err("x");
+	atomic_store(done, true);
+	return NULL;
+}
+
+// Helpers may fail while a VM gets its name.
+static void test_prefix_while_others_log(void **state)
+{
+	char text[sizeof(capture.text)], *save = NULL;
+	atomic_bool done = false;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, log_often, &done), 0);
+	for (unsigned i = 0; !atomic_load(&done); i++)
+		log_set_prefix(i % 2 ? "one" : "another");
+	pthread_join(thread, NULL);
+	snprintf(text, sizeof(text), "%s", logged());
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		assert_true(!strcmp(line, "kvik run: x") || !strcmp(line, "one: x") ||
+			    !strcmp(line, "another: x"));
 }
 
 static void test_level_names(void **state)
@@ -170,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_levels_and_prefix),
+		TEST(test_prefix_while_others_log),
 		TEST(test_level_names),
 		TEST(test_fail_explains_and_returns),
 		TEST(test_raw_terminal_gets_carriage_returns),
