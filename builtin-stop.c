@@ -5,11 +5,9 @@
 #include <stdio.h>
 
 #include "builtin.h"
-#include "instance.h"
 #include "log.h"
 #include "remote.h"
 
-#define GONE_MS 10000 // from the VM's last word to the end of its process
 #define TIMEOUT_S 30
 
 #define STATUS_ENDED_HARD 3 // at least one VM did not switch itself off
@@ -21,11 +19,12 @@ struct stop_args {
 	unsigned ended_hard; // VMs
 };
 
-static int wait_until_gone(struct stop_args *args, struct control_client *client, bool by_itself)
+static int tell_end(const struct stop_args *args, struct control_client *client, bool by_itself)
 {
-	if (instance_wait_gone(client->vm_name, GONE_MS))
-		return fail_msg(ETIMEDOUT, "VM %s: has stopped, but its process is still there",
-				client->vm_name);
+	int err = control_wait_gone(client, REMOTE_TIMEOUT_MS);
+
+	if (err)
+		return err;
 	if (args->remote.json)
 		remote_print_json(client, json_pack("{s:s, s:b}", "state", "stopped", "powered_off",
 						    by_itself));
@@ -57,7 +56,7 @@ static int stop_vm(struct remote *remote, struct control_client *client)
 	json_decref(result);
 	if (!by_itself && !args->force)
 		args->ended_hard++;
-	return wait_until_gone(args, client, by_itself);
+	return tell_end(args, client, by_itself);
 }
 
 static int parse_timeout(void *value, const char *argument)

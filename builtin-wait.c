@@ -101,6 +101,8 @@ static int wait_vm(struct remote *remote, struct control_client *client)
 		err = is_in_state(args, client, &already);
 	if (!err && !already)
 		err = wait_for_event(args, client);
+	if (!err && strcmp(args->state, "stopped") == 0)
+		err = control_wait_gone(client, REMOTE_TIMEOUT_MS);
 	if (!err && remote->json)
 		remote_print_json(client, json_pack("{s:s, s:i}", "state", args->state, "status",
 						    args->status));

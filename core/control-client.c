@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -208,6 +209,33 @@ static int check_greeting(const struct control_client *client, const json_t *gre
 			client->vm_name, (long long)json_integer_value(protocol), CONTROL_PROTOCOL);
 }
 
+// Who listens at the other end of @fd.
+static int open_peer(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -1;
+	return pidfd_open(peer.pid, 0);
+}
+
+int control_wait_gone(const struct control_client *client, int timeout_ms)
+{
+	struct pollfd process = { .fd = client->process_fd, .events = POLLIN };
+	int got;
+
+	if (client->process_fd < 0)
+		return 0;
+	do
+		got = poll(&process, 1, timeout_ms);
+	while (got < 0 && errno == EINTR);
+	if (got > 0)
+		return 0;
+	return fail_msg(ETIMEDOUT, "VM %s: has stopped, but its process is still there",
+			client->vm_name);
+}
+
 int control_connect(struct control_client *client, const char *name)
 {
 	json_t *greeting;
@@ -217,6 +245,7 @@ int control_connect(struct control_client *client, const char *name)
 	client->fd = instance_connect(name);
 	if (client->fd < 0)
 		return client->fd;
+	client->process_fd = open_peer(client->fd);
 	err = control_next(client, GREETING_MS, &greeting);
 	if (!err) {
 		err = check_greeting(client, greeting);
@@ -231,5 +260,7 @@ int control_connect(struct control_client *client, const char *name)
 void control_disconnect(struct control_client *client)
 {
 	close(client->fd);
+	if (client->process_fd >= 0)
+		close(client->process_fd);
 	free(client->input);
 }

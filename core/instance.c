@@ -372,21 +372,6 @@ void instance_release(struct instance *instance)
 	close(instance->dir_fd);
 }
 
-int instance_wait_gone(const char *name, unsigned timeout_ms)
-{
-	struct timespec pause = { .tv_nsec = LOCK_TRY_MS * NSEC_PER_MSEC };
-	unsigned tries = timeout_ms / LOCK_TRY_MS + 1;
-	int dir_fd = open_directory(false);
-	bool alive = true;
-
-	if (dir_fd < 0)
-		return 0;
-	while (tries-- && (alive = is_alive(dir_fd, name)))
-		nanosleep(&pause, NULL);
-	close(dir_fd);
-	return alive ? -ETIMEDOUT : 0;
-}
-
 // -- the list --
 
 static int add_name(struct instance_names *list, const char *name)

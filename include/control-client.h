@@ -11,6 +11,7 @@
 struct control_client {
 	const char *vm_name;
 	int fd;
+	int process_fd; // of the VM's; -1: it cannot be seen from here
 	unsigned last_id;
 	char *input;
 	size_t input_bytes;
@@ -38,6 +39,9 @@ int control_answer(struct control_client *client, int timeout_ms, json_t **resul
 // Waits for the next object that is sent, an event after "subscribe". Returns 0, -EPIPE at
 // the VM's end (no message), or -errno after a message.
 int control_next(struct control_client *client, int timeout_ms, json_t **object) MUST_CHECK;
+// After the VM's last word: waits until its process is gone, and with it its name, its files
+// and the locks on its disks. Returns 0, or -ETIMEDOUT after a message.
+int control_wait_gone(const struct control_client *client, int timeout_ms) MUST_CHECK;
 // Whether one has come already, which polling the descriptor would not show.
 bool control_pending(const struct control_client *client);
 

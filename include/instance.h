@@ -41,9 +41,6 @@ void instance_remove_log(const char *name);
 // there is no such VM (no message), or other -errno after a message.
 int instance_connect(const char *name) MUST_CHECK;
 
-// Waits until nobody has the name any more; 0 or -ETIMEDOUT (no message).
-int instance_wait_gone(const char *name, unsigned timeout_ms) MUST_CHECK;
-
 struct instance_names {
 	char **names; // sorted
 	unsigned count;

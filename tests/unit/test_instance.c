@@ -169,16 +169,6 @@ static void test_directory_of_others_is_refused(void **state)
 	assert_int_equal(chmod(directory, 0700), 0);
 }
 
-static void test_wait_gone(void **state)
-{
-	struct instance instance;
-
-	assert_int_equal(instance_claim(&instance, "one"), 0);
-	assert_int_equal(instance_wait_gone("one", 20), -ETIMEDOUT);
-	instance_release(&instance);
-	assert_int_equal(instance_wait_gone("one", 20), 0);
-}
-
 static int make_directory(void **state)
 {
 	return !mkdtemp(directory) || setenv("KVIK_RUNTIME_DIR", directory, 1);
@@ -219,7 +209,6 @@ int main(void)
 		cmocka_unit_test(test_foreign_files_are_left_alone),
 		cmocka_unit_test(test_a_link_is_no_lock),
 		cmocka_unit_test(test_directory_of_others_is_refused),
-		cmocka_unit_test(test_wait_gone),
 		cmocka_unit_test(test_frozen),
 	};
 
