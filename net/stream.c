@@ -104,9 +104,6 @@ static void watch_peer(struct stream *stream)
 
 void stream_connect(struct stream *stream, int fd)
 {
-	frames_buffer_clear(&stream->in);
-	frames_buffer_clear(&stream->out);
-	stream->full = false;
 	stream->fd = fd;
 	frames_enlarge_socket(fd);
 	if (stream->loop)
@@ -140,16 +137,22 @@ static void unwatch_peer(struct stream *stream)
 	loop_disarm_timer(stream->loop, &stream->silence);
 }
 
-void stream_lose(struct stream *stream, const char *why)
+// Nothing of the connection is left over for the next one.
+static void hang_up(struct stream *stream)
 {
-	if (stream->fd < 0)
-		return;
 	unwatch_peer(stream);
 	close(stream->fd);
 	stream->fd = -1;
 	stream->full = false;
 	frames_buffer_clear(&stream->in);
 	frames_buffer_clear(&stream->out);
+}
+
+void stream_lose(struct stream *stream, const char *why)
+{
+	if (stream->fd < 0)
+		return;
+	hang_up(stream);
 	stream->source->lost(stream, why);
 	redial_later(stream);
 	end_round_soon(stream);
@@ -163,9 +166,7 @@ static void stream_forget(struct net *net)
 
 	if (!stream->source->renew || stream->fd < 0)
 		return;
-	unwatch_peer(stream);
-	close(stream->fd);
-	stream->fd = -1;
+	hang_up(stream);
 	fd = stream->source->renew(stream);
 	if (fd >= 0)
 		stream_connect(stream, fd);

@@ -191,6 +191,19 @@ static inline void peer_write(struct rig *rig, const void *data, size_t len)
 	assert_int_equal(send(rig->peer, data, len, MSG_NOSIGNAL), len);
 }
 
+// In two pieces, of which the first has been looked at when the second comes. The device has
+// been given @frames then.
+static inline void peer_write_cut(struct rig *rig, const uint8_t *data, size_t len, size_t cut,
+				  unsigned frames)
+{
+	rig->frames = 0;
+	peer_write(rig, data, cut);
+	run_for(rig, 0);
+	run_for(rig, 0);
+	peer_write(rig, data + cut, len - cut);
+	run_until(rig, rig->frames == frames);
+}
+
 static inline void peer_send(struct rig *rig, size_t len, unsigned seed)
 {
 	static uint8_t data[4 + FRAME_ROOM];

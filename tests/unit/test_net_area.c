@@ -131,12 +131,7 @@ static void test_cut_anywhere(void **state)
 	memcpy(data + 64 + len, data, 64);
 	fill_area(test, references, HEAD_BYTES + 3200);
 	for (size_t cut = 1; cut < sizeof(data); cut++) {
-		rig->frames = 0;
-		peer_write(rig, data, cut);
-		run_for(rig, 0);
-		run_for(rig, 0);
-		peer_write(rig, data + cut, sizeof(data) - cut);
-		run_until(rig, rig->frames == 3);
+		peer_write_cut(rig, data, sizeof(data), cut, 3);
 		assert_int_equal(rig->link_changes, 0);
 	}
 }

@@ -108,12 +108,7 @@ static void test_receives_frames_cut_anywhere(void **state)
 		fill_frame(data + i * 104 + 4, 100, i);
 	}
 	for (unsigned cut = 1; cut < sizeof(data); cut++) {
-		rig->frames = 0;
-		peer_write(rig, data, cut);
-		run_for(rig, 0);
-		run_for(rig, 0);
-		peer_write(rig, data + cut, sizeof(data) - cut);
-		run_until(rig, rig->frames == 3);
+		peer_write_cut(rig, data, sizeof(data), cut, 3);
 		assert_frame(rig->frame, 100, 2);
 	}
 }

@@ -510,15 +510,22 @@ static void test_guest_that_has_no_room(void **state)
 	assert_true(rig->segments > segments + 2);
 }
 
+// All that the server sends to a guest which hears nothing from now on; returns how many
+// segments there have been.
+static unsigned lose(struct rig *rig, size_t len)
+{
+	rig->deaf = true;
+	server_sends(rig, 0, len);
+	run_until(rig, on_its_way(rig) == len);
+	return rig->segments;
+}
+
 static void test_lost_segments_are_repeated(void **state)
 {
 	struct rig *rig = connected(state);
 	unsigned segments;
 
-	rig->deaf = true;
-	server_sends(rig, 0, 50000);
-	run_until(rig, on_its_way(rig) == 50000);
-	segments = rig->segments;
+	segments = lose(rig, 50000);
 	pass(rig, 100);
 	assert_int_equal(rig->segments, segments);
 	pass(rig, 300);
@@ -725,10 +732,7 @@ static void test_a_hole_is_filled_at_once(void **state)
 	struct rig *rig = connected(state);
 	unsigned segments;
 
-	rig->deaf = true;
-	server_sends(rig, 0, 50000);
-	run_until(rig, on_its_way(rig) == 50000);
-	segments = rig->segments;
+	segments = lose(rig, 50000);
 	for (unsigned i = 0; i < 2; i++)
 		guest_sends(rig, TCP_ACK, 0, 0);
 	pass(rig, 1);
